@@ -32,7 +32,8 @@ func KeyOf(e *specs.Endpoint) Key {
 // Reading is an endpoint with its rates.
 type Reading struct {
 	specs.Endpoint
-	Over  time.Duration // the interval of the average; 0 if there is no rate yet
+	Over  time.Duration  // the interval of the average; 0 if there is no rate yet
+	From  specs.Counters // the counts at the beginning of that interval, if there is a rate
 	Rates specs.Rates
 	Past  bool // whether it had ended by the earlier sample, or before there was one
 }
@@ -58,7 +59,7 @@ func Between(before, now *Sample) []Reading {
 		readings[i] = Reading{Endpoint: *e, Past: isRestarted(old, e, before)}
 		from, ok := startCounts(old, e, before)
 		if ok && over > 0 {
-			readings[i].Over = over
+			readings[i].Over, readings[i].From = over, from
 			readings[i].Rates = Of(from, e.Counters, over)
 		}
 	}
@@ -74,7 +75,7 @@ func Counting(readings []Reading, parents []specs.ParentStatus) []Reading {
 	}
 	for i := range readings {
 		if r := &readings[i]; off[r.Parent] && r.Phase != specs.PhaseEnded {
-			r.Over, r.Rates = 0, specs.Rates{}
+			r.Over, r.From, r.Rates = 0, specs.Counters{}, specs.Rates{}
 		}
 	}
 	return readings

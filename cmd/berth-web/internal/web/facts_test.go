@@ -61,7 +61,7 @@ func TestChecksAndClusterAreSent(t *testing.T) {
 	f.cluster = nil
 	h.readFacts(t.Context(), true)
 	h.takeSample(t.Context())
-	if m := h.view.Since(before); m.Checks != nil || m.Cluster == nil || m.Cluster.ID != "" {
+	if m, _ := h.view.Since(before); m.Checks != nil || m.Cluster == nil || m.Cluster.ID != "" {
 		t.Errorf("after the machine left the cluster: checks %+v, cluster %+v; want an empty cluster alone", m.Checks, m.Cluster)
 	}
 }

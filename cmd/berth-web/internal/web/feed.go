@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -11,91 +13,76 @@ import (
 	"berth/specs"
 )
 
-// Traffic is the part of an endpoint that changes from second to second.
-type Traffic struct {
-	Counters     specs.Counters        `json:"counters"`
-	GroupPackets *uint64               `json:"group_packets,omitempty"`
-	Violations   map[specs.Kind]uint64 `json:"violations,omitempty"`
-	Dropped      map[specs.Kind]uint64 `json:"dropped,omitempty"`
-	Rates        *specs.Rates          `json:"rates,omitempty"` // absent if there is no rate yet, or nothing is counted
-}
-
-// Row is an endpoint without its traffic.
-type Row struct {
-	Key string `json:"key"`
-	specs.Endpoint
-	Counters     *struct{} `json:"counters,omitempty"` // hides the counters: Traffic has them
-	GroupPackets *struct{} `json:"group_packets,omitempty"`
-	Violations   *struct{} `json:"violations,omitempty"`
-	Dropped      *struct{} `json:"dropped,omitempty"`
-}
-
-// Agent is the agent's state in a message.
-type Agent struct {
-	Up      bool               `json:"up"`
-	Problem string             `json:"problem,omitempty"` // why it does not answer
-	Status  *specs.AgentStatus `json:"status,omitempty"`
-}
-
-// Message is a line of the stream to the page.
-type Message struct {
-	Time    time.Time          `json:"time"`
-	Full    bool               `json:"full,omitempty"` // replaces all that was sent before
-	Agent   *Agent             `json:"agent,omitempty"`
-	Rows    []Row              `json:"rows,omitempty"`
-	Traffic map[string]Traffic `json:"traffic,omitempty"`
-	Removed []string           `json:"removed,omitempty"`
-	// Networks replaces those that were sent before, if present.
-	Networks []specs.NetworkStatus `json:"networks,omitempty"`
-	// Checks and Cluster replace those that were sent before, if present.
-	Checks  *Checks              `json:"checks,omitempty"`
-	Cluster *specs.ClusterStatus `json:"cluster,omitempty"` // without a node if the machine is in no cluster
-	Reset   bool                 `json:"reset,omitempty"`   // the events replace those sent before
-	Events  []specs.Event        `json:"events,omitempty"`
-}
-
-// IsEmpty reports whether the message changes nothing on the page.
-func (m *Message) IsEmpty() bool {
-	return !m.Full && m.Agent == nil && !m.Reset && m.Networks == nil && m.Checks == nil && m.Cluster == nil &&
-		len(m.Rows)+len(m.Traffic)+len(m.Removed)+len(m.Events) == 0
+// entry is an endpoint of a view.
+type entry struct {
+	row       Row
+	marks     Marks
+	from, now numbers // counts at the beginning of the interval of the rates, and at its end
+	rated     bool    // if not, from and now are equal
 }
 
 // View is the state of the page at one time.
 type View struct {
 	Time    time.Time
+	Over    time.Duration // since the sample before; 0 if there is none
 	Agent   Agent
-	Rows    map[string]Row
-	Traffic map[string]Traffic
+	entries []*entry // by their ids
+	known   map[rates.Key]*entry
+	lastID  uint64
 	// Networks are of the last request for them, which is not made for each view.
 	Networks []specs.NetworkStatus
 	Checks   *Checks              // nil if there are none
 	Cluster  *specs.ClusterStatus // nil if the machine is in no cluster
 }
 
-// NewView returns the view of a sample. before is the sample of a second ago, or nil.
-func NewView(before, now *rates.Sample, status *specs.AgentStatus) *View {
+// NewView returns the view of a sample. before is the sample of a second ago, or nil. old is the
+// view before, or nil; its endpoints keep their ids.
+func NewView(old *View, before, now *rates.Sample, status *specs.AgentStatus) *View {
 	v := &View{Time: now.At, Agent: Agent{Up: true, Status: status}}
+	if old == nil {
+		old = new(View)
+	}
+	v.lastID = old.lastID
+	if before != nil {
+		v.Over = max(0, now.At.Sub(before.At))
+	}
 	readings := rates.Counting(rates.Between(before, now), status.Parents)
-	v.Rows = make(map[string]Row, len(readings))
-	v.Traffic = make(map[string]Traffic, len(readings))
+	v.known = make(map[rates.Key]*entry, len(readings))
+	v.entries = make([]*entry, 0, len(readings))
 	for i := range readings {
 		r := &readings[i]
-		key := keyText(&r.Endpoint)
-		t := Traffic{Counters: r.Counters, GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped}
-		if r.Over > 0 {
-			t.Rates = &r.Rates
+		key := rates.KeyOf(&r.Endpoint)
+		e := newEntry(r)
+		if known := old.known[key]; known != nil {
+			e.setName(known.row.ID, known.row.Key)
+		} else {
+			v.lastID++
+			e.setName(v.lastID, keyText(&r.Endpoint))
 		}
-		v.Rows[key], v.Traffic[key] = Row{Key: key, Endpoint: withoutTraffic(r.Endpoint)}, t
+		v.known[key] = e
+		v.entries = append(v.entries, e)
 	}
+	slices.SortFunc(v.entries, func(a, b *entry) int { return cmp.Compare(a.row.ID, b.row.ID) })
 	return v
 }
+
+func newEntry(r *rates.Reading) *entry {
+	e := &entry{row: Row{Endpoint: withoutTraffic(r.Endpoint)}, now: numbersOf(&r.Counters), rated: r.Over > 0}
+	e.marks = Marks{GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped}
+	if e.from = e.now; e.rated {
+		e.from = numbersOf(&r.From)
+	}
+	return e
+}
+
+func (e *entry) setName(id uint64, key string) { e.row.ID, e.row.Key, e.marks.ID = id, key, id }
 
 func withoutTraffic(e specs.Endpoint) specs.Endpoint {
 	e.Counters, e.GroupPackets, e.Violations, e.Dropped = specs.Counters{}, nil, nil, nil
 	return e
 }
 
-// keyText returns the text that identifies an attachment in messages.
+// keyText returns the text that identifies an attachment in the page's addresses.
 func keyText(e *specs.Endpoint) string {
 	return fmt.Sprintf("%s/%s/%s/%d", e.ContainerID, e.Interface, e.MAC, e.Created.UnixNano())
 }
@@ -103,31 +90,35 @@ func keyText(e *specs.Endpoint) string {
 // Unreachable returns the view while the agent does not answer: the endpoints that were
 // known, without rates.
 func (v *View) Unreachable(at time.Time, cause error) *View {
-	u := &View{Time: at, Agent: Agent{Problem: cause.Error()}, Traffic: make(map[string]Traffic)}
+	u := &View{Time: at, Agent: Agent{Problem: cause.Error()}}
 	if v == nil {
 		return u
 	}
-	u.Rows, u.Agent.Status, u.Networks = v.Rows, v.Agent.Status, v.Networks
-	for key, t := range v.Traffic {
-		t.Rates = nil
-		u.Traffic[key] = t
+	u.lastID, u.Agent.Status, u.Networks = v.lastID, v.Agent.Status, v.Networks
+	u.known = make(map[rates.Key]*entry, len(v.entries))
+	for _, e := range v.entries {
+		without := *e
+		without.from, without.rated = e.now, false
+		u.known[rates.KeyOf(&e.row.Endpoint)] = &without
+		u.entries = append(u.entries, &without)
 	}
 	return u
 }
 
 // Full returns the message for a page that has nothing yet.
 func (v *View) Full(events []specs.Event) Message {
-	rows := make([]Row, 0, len(v.Rows))
-	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
-		rows = append(rows, v.Rows[key])
+	m := Message{Time: v.Time, Version: pageVersion(), Full: true, Agent: &v.Agent, Over: v.Over.Seconds(),
+		Networks: v.Networks, Checks: v.Checks, Cluster: v.Cluster, Reset: true, Events: events}
+	for _, e := range v.entries {
+		m.addEndpoint(e, nil)
 	}
-	return Message{Time: v.Time, Full: true, Agent: &v.Agent, Rows: rows, Traffic: v.Traffic, Reset: true, Events: events,
-		Networks: v.Networks, Checks: v.Checks, Cluster: v.Cluster}
+	return m
 }
 
-// Since returns the message for a page that shows an earlier view.
-func (v *View) Since(old *View) Message {
-	m := Message{Time: v.Time}
+// Since returns the message for a page that shows the view before, and whether it changes
+// anything there.
+func (v *View) Since(old *View) (m Message, changes bool) {
+	m = Message{Time: v.Time, Over: v.Over.Seconds()}
 	if !sameAgent(v.Agent, old.Agent) {
 		m.Agent = &v.Agent
 	}
@@ -140,23 +131,27 @@ func (v *View) Since(old *View) Message {
 	if !reflect.DeepEqual(v.Cluster, old.Cluster) {
 		m.Cluster = orEmpty(v.Cluster)
 	}
-	for _, key := range slices.Sorted(maps.Keys(v.Rows)) {
-		if before, ok := old.Rows[key]; !ok || !reflect.DeepEqual(before, v.Rows[key]) {
-			m.Rows = append(m.Rows, v.Rows[key])
+	for key, e := range v.byKey() {
+		m.addEndpoint(e, old.known[key])
+	}
+	for key, e := range old.byKey() {
+		if v.known[key] == nil {
+			m.Removed = append(m.Removed, e.row.ID)
 		}
-		if before, ok := old.Traffic[key]; !ok || !sameTraffic(before, v.Traffic[key]) {
-			if m.Traffic == nil {
-				m.Traffic = make(map[string]Traffic)
+	}
+	return m, m.Agent != nil || m.Networks != nil || m.Checks != nil || m.Cluster != nil ||
+		len(m.Rows)+len(m.Marks)+len(m.Bases)+len(m.Moves)+len(m.Removed) > 0
+}
+
+// byKey returns the endpoints in the order of their ids.
+func (v *View) byKey() iter.Seq2[rates.Key, *entry] {
+	return func(yield func(rates.Key, *entry) bool) {
+		for _, e := range v.entries {
+			if !yield(rates.KeyOf(&e.row.Endpoint), e) {
+				return
 			}
-			m.Traffic[key] = v.Traffic[key]
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(old.Rows)) {
-		if _, ok := v.Rows[key]; !ok {
-			m.Removed = append(m.Removed, key)
-		}
-	}
-	return m
 }
 
 // orEmpty returns an empty value for nil, so that it is in the message.
@@ -178,8 +173,11 @@ func sameAgent(a, b Agent) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func sameTraffic(a, b Traffic) bool {
-	return a.Counters == b.Counters && reflect.DeepEqual(a.Rates, b.Rates) &&
-		reflect.DeepEqual(a.GroupPackets, b.GroupPackets) &&
+func sameRow(a, b *Row) bool { return reflect.DeepEqual(a, b) }
+
+func sameMarks(a, b *Marks) bool {
+	return reflect.DeepEqual(a.GroupPackets, b.GroupPackets) &&
 		maps.Equal(a.Violations, b.Violations) && maps.Equal(a.Dropped, b.Dropped)
 }
+
+func (m *Marks) isEmpty() bool { return m.GroupPackets == nil && len(m.Violations)+len(m.Dropped) == 0 }

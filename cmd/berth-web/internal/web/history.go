@@ -3,8 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
-
-	"berth/specs"
+	"time"
 )
 
 // The history keeps at most keptSeconds of each endpoint, and at most keptPoints of all
@@ -40,14 +39,12 @@ func (h *History) Add(v *View) {
 	if h.tracks == nil {
 		h.tracks = make(map[string][]point)
 	}
-	for key, t := range v.Traffic {
-		if t.Rates == nil {
-			continue
+	for _, e := range v.entries {
+		if e.now == e.from {
+			continue // no rate, or a rate of 0
 		}
-		if p := (point{at, flatRates(t.Rates)}); p.rates != [12]float32{} {
-			h.tracks[key] = append(h.tracks[key], p)
-			h.points++
-		}
+		h.tracks[e.row.Key] = append(h.tracks[e.row.Key], point{at, byteRates(e.now.minus(e.from), v.Over)})
+		h.points++
 	}
 	h.drop(at - keptSeconds)
 	for h.points > keptPoints && len(h.times) > leastKept {
@@ -94,14 +91,16 @@ func (h *History) Of(key string) []any {
 	return all
 }
 
-func flatRates(r *specs.Rates) (flat [12]float32) {
-	for i, c := range []specs.CastRates{r.Receive.Local, r.Receive.External, r.Transmit.Local, r.Transmit.External} {
-		flat[3*i], flat[3*i+1], flat[3*i+2] = float32(c.Unicast.Bytes), float32(c.Multicast.Bytes), float32(c.Broadcast.Bytes)
+// byteRates returns the bytes per second of numbers that were counted in an interval.
+func byteRates(n numbers, over time.Duration) (bytes [12]float32) {
+	for i := range bytes {
+		bytes[i] = float32(float64(n[2*i+1]) / over.Seconds())
 	}
-	return flat
+	return bytes
 }
 
-// serveHistory answers with the samples of the endpoint whose key is asked for.
+// serveHistory answers with the samples of the endpoint whose key is asked for. The schema of the
+// answer is specs/schema/page-history.json.
 func (h *Hub) serveHistory(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	all := h.history.Of(r.URL.Query().Get("key"))

@@ -5,17 +5,15 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"berth/specs"
 )
 
 // viewAt returns a view of a second in which the endpoints have rates.
-func viewAt(second int, bytes map[string]float64) *View {
-	v := &View{Time: begun.Add(time.Duration(second) * time.Second), Traffic: make(map[string]Traffic)}
+func viewAt(second int, bytes map[string]uint64) *View {
+	v := &View{Time: begun.Add(time.Duration(second) * time.Second), Over: time.Second}
 	for key, b := range bytes {
-		r := new(specs.Rates)
-		r.Transmit.External.Broadcast.Bytes = b
-		v.Traffic[key] = Traffic{Rates: r}
+		e := &entry{row: Row{Key: key}, rated: true}
+		e.now[23] = b
+		v.entries = append(v.entries, e)
 	}
 	return v
 }
@@ -24,10 +22,10 @@ func viewAt(second int, bytes map[string]float64) *View {
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	var h History
-	for second, bytes := range []float64{0, 5, 0, 7} {
-		h.Add(viewAt(second, map[string]float64{"web": bytes}))
+	for second, bytes := range []uint64{0, 5, 0, 7} {
+		h.Add(viewAt(second, map[string]uint64{"web": bytes}))
 	}
-	h.Add(viewAt(3, map[string]float64{"web": 99})) // the same second
+	h.Add(viewAt(3, map[string]uint64{"web": 99})) // the same second
 	text, err := json.Marshal(h.Of("web"))
 	at := begun.Unix()
 	want := fmt.Sprintf("[[%d,[0,0,0,0,0,0,0,0,0,0,0,5]],[%d,[0,0,0,0,0,0,0,0,0,0,0,0]],[%d,[0,0,0,0,0,0,0,0,0,0,0,7]]]", at+1, at+2, at+3)
@@ -44,12 +42,12 @@ func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var h History
 	for second := range keptSeconds + 100 {
-		h.Add(viewAt(second, map[string]float64{"web": 1}))
+		h.Add(viewAt(second, map[string]uint64{"web": 1}))
 	}
 	if n := len(h.Of("web")); n != keptSeconds || h.points != keptSeconds {
 		t.Errorf("%d samples, %d points, want %d", n, h.points, keptSeconds)
 	}
-	many := make(map[string]float64)
+	many := make(map[string]uint64)
 	for i := range 10000 {
 		many[fmt.Sprint("c", i)] = 1
 	}

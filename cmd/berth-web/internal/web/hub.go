@@ -167,7 +167,7 @@ func (h *Hub) takeSample(ctx context.Context) {
 		h.publish(view)
 		return
 	}
-	view := NewView(h.sample, now, &status)
+	view := NewView(h.view, h.sample, now, &status)
 	view.Checks, view.Cluster = h.facts.checks, h.facts.cluster
 	if view.Networks = networks; !asked && h.view != nil {
 		view.Networks = h.view.Networks
@@ -193,20 +193,8 @@ func (h *Hub) readNetworks(ctx context.Context, failed error) (networks []specs.
 
 // publish sends the changes to every viewer, encoded once. The caller holds the lock.
 func (h *Hub) publish(next *View) {
-	var m Message
-	if h.view == nil {
-		m = next.Full(h.events)
-	} else {
-		m = next.Since(h.view)
-		m.Reset, m.Events = h.reset, h.fresh
-		if h.reset {
-			m.Events = h.events
-		}
-	}
+	m := h.nextMessage(next)
 	h.view, h.full, h.fresh, h.reset = next, nil, nil, false
-	if m.IsEmpty() {
-		m = Message{Time: next.Time} // the page sees that the stream lives
-	}
 	line, err := encodeLine(m)
 	if err != nil {
 		line = fmt.Appendf(nil, "{\"error\":%q}\n", err)
@@ -219,6 +207,21 @@ func (h *Hub) publish(next *View) {
 			close(v.lines)
 		}
 	}
+}
+
+// nextMessage returns the message for the viewers of the last view. The caller holds the lock.
+func (h *Hub) nextMessage(next *View) Message {
+	if h.view == nil {
+		return next.Full(h.events)
+	}
+	m, changes := next.Since(h.view)
+	if !changes {
+		m = Message{Time: next.Time} // the page sees that the stream lives
+	}
+	if m.Reset, m.Events = h.reset, h.fresh; h.reset {
+		m.Events = h.events
+	}
+	return m
 }
 
 // followEvents keeps the agent's newest events. It connects again if the agent is

@@ -122,7 +122,10 @@ func openFeed(t *testing.T, address string) <-chan Message {
 		t.Fatalf("feed: %v, %v", answer, err)
 	}
 	all := make(chan Message, 100)
+	ended := make(chan struct{})
+	t.Cleanup(func() { <-ended })
 	go func() {
+		defer close(ended)
 		defer answer.Body.Close()
 		defer close(all)
 		for lines := bufio.NewReader(answer.Body); ; {
@@ -135,7 +138,14 @@ func openFeed(t *testing.T, address string) <-chan Message {
 				t.Errorf("decode %s: %v", line, err)
 				return
 			}
-			all <- m
+			if err := validate("page-feed", line); err != nil {
+				t.Errorf("%.300s: %v", line, err)
+			}
+			select {
+			case all <- m:
+			case <-t.Context().Done():
+				return
+			}
 		}
 	}()
 	return all
@@ -171,11 +181,11 @@ func TestFeed(t *testing.T) {
 		t.Errorf("first message %+v", m)
 	}
 	f.mu.Lock()
-	f.networks = []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}}}
+	f.networks = []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}, Pools: []specs.PoolStatus{}}}
 	f.mu.Unlock()
 	hasNetwork := func(m Message) bool { return len(m.Networks) == 1 && m.Networks[0].Name == "lan" }
 	waitMessage(t, first, "a new network", hasNetwork)
-	f.events <- specs.Event{Kind: specs.MACSpoof}
+	f.events <- eventOf("web")
 	hasEvent := func(m Message) bool { return len(m.Events) > 0 }
 	if m := waitMessage(t, first, "an event", hasEvent); m.Events[0].Kind != specs.MACSpoof {
 		t.Errorf("events %+v", m.Events)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 // page serves the files of the page. They are in memory, plain and compressed, and a browser
@@ -29,6 +30,7 @@ func newPage(files fs.FS) *page {
 			return err
 		}
 		plain, err := fs.ReadFile(files, name)
+		plain = bytes.ReplaceAll(plain, []byte(versionHole), []byte(pageVersion()))
 		sum := sha256.Sum256(plain)
 		p.files["/"+name] = pageFile{plain, compress(plain), mediaType(name), `"` + hex.EncodeToString(sum[:12]) + `"`}
 		return err
@@ -39,6 +41,28 @@ func newPage(files fs.FS) *page {
 	p.files["/"] = p.files["/index.html"]
 	return p
 }
+
+// versionHole is the place of the version in the page's files.
+const versionHole = "{{version}}"
+
+// pageVersion returns the version of the page's files. An open page that learns of another one,
+// because berth-web was upgraded, loads itself again, so that page and program are of one build.
+var pageVersion = sync.OnceValue(func() string {
+	sum := sha256.New()
+	files := pageFiles()
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(files, name)
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
+		return err
+	})
+	if err != nil {
+		panic(fmt.Sprintf("read the embedded page: %v", err))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+})
 
 // mediaType returns the type by a name's extension, independent of the machine's tables.
 func mediaType(name string) string {

@@ -12,7 +12,8 @@ import { Networks } from './networks.js';
 
 const views = { overview: Overview, endpoints: Endpoints, endpoint: Endpoint, events: Events, networks: Networks };
 
-function Banner({ store }) {
+function Banner() {
+  const store = useStore('link');
   if (store.refused) return html`<p class="banner bad" role="alert">${store.refused === 'token' ? texts.wrongToken : texts.noSession}</p>`;
   if (!store.agent) return html`<p class="banner" role="status">${store.online ? texts.connecting : texts.streamLost}</p>`;
   if (!store.online) return html`<p class="banner bad" role="alert">${texts.streamLost}</p>`;
@@ -20,13 +21,14 @@ function Banner({ store }) {
   return null;
 }
 
-function Live({ store }) {
+function Live() {
+  const store = useStore('link', 'traffic');
   const on = store.online && store.agent?.up;
   return html`<span class=${on ? 'live' : 'live off'}>${on && store.time ? texts.live(formatClock(store.time)) : texts.notLive}</span>`;
 }
 
 function App() {
-  const store = useStore();
+  const store = useStore('link');
   const [asked, argument] = useHash();
   const name = asked in views ? asked : 'overview';
   const View = views[name];
@@ -38,8 +40,8 @@ function App() {
     <header><strong><img src="icon.svg" alt="" width="22" height="22" />${texts.title}</strong><nav aria-label=${texts.title}>
       ${Object.entries(texts.views).map(([view, text]) => html`
         <a href=${`#${view}`} aria-current=${view === name ? 'page' : undefined}>${text}</a>`)}
-    </nav><${Live} store=${store} /></header>
-    <${Banner} store=${store} />
+    </nav><${Live} /></header>
+    <${Banner} />
     <main id="content" tabindex="-1">${store.agent && html`<${View} key=${argument} argument=${argument} />`}</main>`;
 }
 

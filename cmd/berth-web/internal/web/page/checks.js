@@ -3,7 +3,7 @@ import { html } from './dom.js';
 import { doorOf, engineOf, formatTime } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
-import { Copyable, number, Prose, Table } from './ui.js';
+import { Copyable, number, Prose, Table, useStore } from './ui.js';
 
 const order = ['fail', 'warn', 'pass'];
 const marks = { fail: '✕', warn: '!', pass: '✓' };
@@ -24,7 +24,7 @@ function Line({ line }) {
 }
 
 export function Checks() {
-  const { checks } = store;
+  const { checks } = useStore('facts');
   if (!checks) return html`<section class="card"><h2>${texts.checks}</h2><p><${Prose} text=${texts.notChecked} /></p></section>`;
   const by = (result) => checks.lines.filter((l) => l.result === result);
   const open = [...by('fail'), ...by('warn')];
@@ -55,6 +55,7 @@ export function enginesInUse(rows, lines) {
 }
 
 export function Engines() {
+  useStore('rows', 'facts');
   const c = texts.column;
   const rows = enginesInUse(store.rows.values(), store.checks?.lines || []);
   if (rows.length === 0) return null;

@@ -1,9 +1,8 @@
 // The cluster that this machine is a node of: its nodes, and the blocks of the shared pools.
 import { html } from './dom.js';
 import { formatTime } from './format.js';
-import { store } from './store.js';
 import { texts } from './texts.js';
-import { number, Table } from './ui.js';
+import { number, Table, useStore } from './ui.js';
 
 const share = (part, all) => html`<meter min="0" max=${Math.max(1, all)} value=${part} aria-label=${texts.partOf(part, all)}></meter> ${texts.partOf(part, all)}`;
 
@@ -22,7 +21,7 @@ function Pools({ pools }) {
 }
 
 export function Cluster() {
-  const { cluster } = store;
+  const { cluster } = useStore('facts');
   if (!cluster) return null;
   return html`<section class="card"><h2>${texts.cluster} <small>${cluster.contact ? texts.contactAt(formatTime(cluster.contact)) : texts.noContact}</small></h2>
     ${cluster.error && html`<p class="mark">${cluster.error}</p>`}

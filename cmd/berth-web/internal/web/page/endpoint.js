@@ -1,26 +1,27 @@
 // One endpoint: its facts, its live chart, its rates, leases, violations and events.
 import { Chart } from './chart.js';
 import { html, useEffect, useState } from './dom.js';
-import { doorOf, engineOf, formatBytes, formatNumber, formatTime, nameOf, networkOf, scopeTotal } from './format.js';
+import { doorOf, engineOf, formatBytes, formatNumber, formatRate, formatTime, nameOf, networkOf } from './format.js';
 import { store, watch } from './store.js';
 import { texts } from './texts.js';
-import { Copyable, number, Select, Table } from './ui.js';
+import { casts, directions, place, scopes } from './traffic.js';
+import { Copyable, number, Select, Table, useStore } from './ui.js';
 import { About, EventTable, frameText, isAbout, Kind, useKinds } from './events.js';
 
-const series = [['receive', 'local'], ['receive', 'external'], ['transmit', 'local'], ['transmit', 'external']];
-const casts = ['unicast', 'multicast', 'broadcast'];
+const series = directions.flatMap((direction) => scopes.map((scope) => [direction, scope]));
 
-const linesOf = (cast) => series.map(([direction, scope]) => ({
-  label: `${texts[direction]}, ${texts[scope]}`,
-  value: (rates) => (rates ? (cast === 'all' ? scopeTotal(rates[direction][scope]) : rates[direction][scope][cast]).bytes : null),
-}));
+// linesOf returns the lines of the chart. The rates are those of bytes alone.
+const linesOf = (cast) => series.map(([direction, scope]) => {
+  const places = casts.filter((c) => cast === 'all' || c === cast).map((c) => place(direction, scope, c) / 2);
+  return { label: `${texts[direction]}, ${texts[scope]}`, value: (rates) => rates && places.reduce((sum, i) => sum + rates[i], 0) };
+});
 
 function Split({ traffic }) {
-  const cell = (rate, count) => html`<td class="number">${rate ? `${formatBytes(rate.bytes)}/s` : '–'}
-    <small>${formatBytes(count.bytes)}, ${texts.packetsOf(formatNumber(count.packets))}</small></td>`;
+  const cell = (i) => html`<td class="number">${formatRate(traffic.isRated ? traffic.rates[i + 1] : null)}
+    <small>${formatBytes(traffic.counts[i + 1])}, ${texts.packetsOf(formatNumber(traffic.counts[i]))}</small></td>`;
   return html`<${Table} label=${texts.chartSplit} head=${[texts.column.traffic, ...casts.map((c) => number(texts[c]))]}>
     ${series.map(([direction, scope]) => html`<tr><th scope="row">${texts[direction]}, ${texts[scope]}</th>
-      ${casts.map((c) => cell(traffic.rates?.[direction][scope][c], traffic.counters[direction][scope][c]))}</tr>`)}<//>`;
+      ${casts.map((c) => cell(place(direction, scope, c)))}</tr>`)}<//>`;
 }
 
 function factText(key, value) {
@@ -35,8 +36,8 @@ function factText(key, value) {
 }
 
 // factsOf returns the facts under their keys. The key group_packets is among the traffic.
-function factsOf(row, traffic) {
-  return { ...row, engine: engineOf(row), network: networkOf(row), door: doorOf(row), group_packets: traffic.group_packets };
+function factsOf(row) {
+  return { ...row, engine: engineOf(row), network: networkOf(row), door: doorOf(row), group_packets: row.traffic.marks.group_packets };
 }
 
 function Facts({ facts }) {
@@ -57,7 +58,7 @@ function Leases({ leases }) {
 function Violations({ traffic, events }) {
   const known = useKinds();
   const [open, setOpen] = useState('');
-  const kinds = Object.entries(traffic.violations || {});
+  const kinds = Object.entries(traffic.marks.violations || {});
   const newest = (kind) => events.findLast((e) => e.kind === kind);
   if (kinds.length === 0) return null;
   const c = texts.column;
@@ -65,7 +66,7 @@ function Violations({ traffic, events }) {
     ${kinds.map(([kind, n]) => {
     const e = newest(kind);
     return [html`<tr><th scope="row"><span class="mark" aria-hidden="true">⚠</span> <${Kind} kind=${kind} isOpen=${open === kind} toggle=${() => setOpen(open === kind ? '' : kind)} /></th><td class="number">${n}</td>
-      <td class="number">${traffic.dropped?.[kind] || 0}</td><td class="time">${e ? formatTime(e.time) : '–'}</td><td>${e ? frameText(e.frame) : texts.noFrame}</td></tr>`,
+      <td class="number">${traffic.marks.dropped?.[kind] || 0}</td><td class="time">${e ? formatTime(e.time) : '–'}</td><td>${e ? frameText(e.frame) : texts.noFrame}</td></tr>`,
     open === kind && html`<${About} about=${known[kind]} span="5" />`];
   })}<//></section>`;
 }
@@ -78,15 +79,15 @@ function Chips({ row }) {
 export function Endpoint({ argument }) {
   useEffect(() => { watch(argument); return () => watch(''); }, [argument]);
   const [cast, setCast] = useState('all');
-  const row = store.rows.get(argument);
-  const traffic = store.traffic.get(argument);
-  if (!row || !traffic) return html`<h1>${texts.views.endpoints}</h1><p>${texts.endpointGone}</p>`;
+  useStore('rows', 'traffic', 'events');
+  const row = store.byKey.get(argument);
+  if (!row) return html`<h1>${texts.views.endpoints}</h1><p>${texts.endpointGone}</p>`;
   const events = store.events.filter((e) => isAbout(e, row));
   return html`<h1>${nameOf(row)}</h1><${Chips} row=${row} />
     <section class="card"><div class="bar"><${Select} label=${texts.cast} value=${cast} choices=${[['all', texts.allCasts], ...casts.map((c) => [c, texts[c]])]} onChange=${setCast} /></div>
       <${Chart} title=${texts.chart} history=${store.history} lines=${linesOf(cast)} /></section>
-    <section class="card"><h2>${texts.chartSplit}</h2><${Split} traffic=${traffic} /></section>
-    <${Violations} traffic=${traffic} events=${events} />
-    <div class="columns"><${Facts} facts=${factsOf(row, traffic)} />${row.dhcp?.length > 0 && html`<${Leases} leases=${row.dhcp} />`}</div>
+    <section class="card"><h2>${texts.chartSplit}</h2><${Split} traffic=${row.traffic} /></section>
+    <${Violations} traffic=${row.traffic} events=${events} />
+    <div class="columns"><${Facts} facts=${factsOf(row)} />${row.dhcp?.length > 0 && html`<${Leases} leases=${row.dhcp} />`}</div>
     <section class="card"><h2>${texts.itsEvents}</h2><${EventTable} events=${events} /></section>`;
 }

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from './dom.js';
 import { formatTime } from './format.js';
 import { store } from './store.js';
 import { texts } from './texts.js';
-import { Search, Select, Table } from './ui.js';
+import { Search, Select, Table, useStore } from './ui.js';
 
 const mostShown = 300;
 
@@ -64,6 +64,9 @@ function Times({ since, setSince, from, setFrom, to, setTo }) {
     ${since === 'between' && [input(texts.from, from, setFrom), input(texts.to, to, setTo)]}`;
 }
 
+// isMoving reports whether a choice of time ends now, and so changes without an event.
+const isMoving = (since) => since !== 'all' && since !== 'between';
+
 // within returns the test of an event's time that a choice means.
 function within(since, from, to) {
   if (since === 'between') return (at) => at >= instant(from, 0) && at <= instant(to, Infinity);
@@ -77,6 +80,7 @@ export function Events() {
   const [since, setSince] = useState('all');
   const [from, setFrom] = useState('');
   const [to, setTo] = useState('');
+  useStore('events', isMoving(since) ? 'traffic' : 'events');
   const all = [...new Set(store.events.map((e) => e.kind))].sort();
   const isWithin = within(since, from, to);
   const word = search.toLowerCase();

@@ -1,4 +1,4 @@
-// Numbers, times and names for people. All functions are pure.
+// Numbers, times and names for people. No function changes anything.
 import { texts } from './texts.js';
 
 const units = ['', 'k', 'M', 'G', 'T'];
@@ -11,7 +11,9 @@ export function formatNumber(n) {
 }
 
 export const formatBytes = (n) => `${formatNumber(n)}${n >= 1000 ? '' : ' '}B`;
-export const formatRate = (rate) => (rate ? `${formatBytes(rate.bytes)}/s` : '–');
+
+// formatRate takes bytes per second; null and undefined are an unknown rate.
+export const formatRate = (bytes) => (bytes === null || bytes === undefined ? '–' : `${formatBytes(bytes)}/s`);
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const ofDay = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
@@ -23,26 +25,22 @@ export const doorOf = (row) => (row.origin === 'observed' ? texts.notBerths : ro
 export const nameOf = (row) => row.name || row.pod || row.container_id.slice(0, 12);
 export const networkOf = (row) => row.network || (row.engine_network && `${row.engine_network.engine}:${row.engine_network.name}`) || (row.origin === 'observed' ? texts.notBerths : texts.inPlace);
 
-export function sumRates(...rates) {
-  return rates.reduce((a, b) => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes }), { packets: 0, bytes: 0 });
-}
-
-// scopeTotal sums the casts of one scope, for rates and for counts.
-export const scopeTotal = (c) => sumRates(c.unicast, c.multicast, c.broadcast);
-export const total = (t) => sumRates(scopeTotal(t.local), scopeTotal(t.external));
-
-export const siblingRate = (t) => t?.rates && sumRates(scopeTotal(t.rates.receive.local), scopeTotal(t.rates.transmit.local));
-export const wireRate = (t) => t?.rates && sumRates(scopeTotal(t.rates.receive.external), scopeTotal(t.rates.transmit.external));
-
-export const violationCount = (t) => Object.values(t?.violations || {}).reduce((a, b) => a + b, 0);
+const searchTexts = new WeakMap(); // by row; a row that changes is another object
 
 // searchText is the text in which a search looks for an endpoint.
-export function searchText(row) {
-  return [row.name, row.pod, row.container_id, row.image, row.network, row.namespace, engineOf(row), networkOf(row), row.interface, row.mac, row.parent,
-    row.vlan && `vlan ${row.vlan}`, row.mode, row.origin, ...(row.addresses || [])].filter(Boolean).join(' ').toLowerCase();
+function searchText(row) {
+  if (!searchTexts.has(row)) {
+    searchTexts.set(row, [row.name, row.pod, row.container_id, row.image, row.network, row.namespace, engineOf(row), networkOf(row), row.interface,
+      row.mac, row.parent, row.vlan && `vlan ${row.vlan}`, row.mode, row.origin, ...(row.addresses || [])].filter(Boolean).join(' ').toLowerCase());
+  }
+  return searchTexts.get(row);
 }
 
-export const matches = (row, search) => search.toLowerCase().split(/\s+/).every((word) => searchText(row).includes(word));
+// finder returns the test of a row that a search means.
+export function finder(search) {
+  const words = search.toLowerCase().split(/\s+/);
+  return (row) => words.every((word) => searchText(row).includes(word));
+}
 
 // csvField quotes a field. A leading sign that a spreadsheet would run as a formula gets an
 // apostrophe.

@@ -4,39 +4,39 @@ import { html } from './dom.js';
 import { Checks, Engines } from './checks.js';
 import { Cluster } from './cluster.js';
 import { Pool } from './pool.js';
-import { formatRate, formatTime, nameOf, networkOf, sumRates, siblingRate, violationCount, wireRate } from './format.js';
-import { store } from './store.js';
+import { formatRate, formatTime, nameOf, networkOf } from './format.js';
+import { store, versions } from './store.js';
 import { texts } from './texts.js';
-import { number, Table } from './ui.js';
+import { sumRates } from './traffic.js';
+import { cached, number, Table, useStore } from './ui.js';
 
-const none = { packets: 0, bytes: 0 };
-
-function networksInUse() {
+// networksInUse returns the networks that endpoints are on, with these.
+const networksInUse = cached((_version) => {
   const all = new Map();
   for (const row of store.rows.values()) {
     if (row.phase === 'ended') continue;
     const name = networkOf(row);
-    const n = all.get(name) || { name, parents: new Set(), endpoints: 0, used: new Set(), siblings: none, wire: none, violations: 0 };
+    const n = all.get(name) || { name, parents: new Set(), rows: [], used: new Set() };
     all.set(name, n);
-    const t = store.traffic.get(row.key);
     n.parents.add(row.vlan ? `${row.parent} ${texts.vlan(row.vlan)}` : row.parent);
-    n.endpoints++;
+    n.rows.push(row);
     for (const a of row.addresses || []) n.used.add(a);
-    n.siblings = sumRates(n.siblings, siblingRate(t) || none);
-    n.wire = sumRates(n.wire, wireRate(t) || none);
-    n.violations += violationCount(t);
   }
+  for (const n of all.values()) n.addresses = [...n.used].sort().slice(0, 1000).join(', ');
   return [...all.values()].sort((a, b) => a.name.localeCompare(b.name));
-}
+});
 
 function InUse() {
+  useStore('rows', 'traffic');
   const c = texts.column;
+  const sum = (n, of) => formatRate(sumRates(n.rows.map((row) => of(row.traffic))));
+  const violations = (n) => n.rows.reduce((all, row) => all + row.traffic.violations, 0);
   return html`<section class="card"><h2>${texts.networksTitle}</h2>
     <${Table} label=${texts.networksTitle} head=${[c.network, c.parent, number(c.endpoints), c.used, number(c.siblingRate), number(c.wireRate), number(c.violations)]}>
-    ${networksInUse().map((n) => html`<tr><th scope="row">${n.name}</th><td>${[...n.parents].join(', ')}</td><td class="number">${n.endpoints}</td>
-      <td><details><summary>${n.used.size}</summary>${[...n.used].sort().slice(0, 1000).join(', ')}</details></td>
-      <td class="number">${formatRate(n.siblings)}</td><td class="number">${formatRate(n.wire)}</td>
-      <td class=${n.violations ? 'number mark' : 'number'}>${n.violations}</td></tr>`)}<//></section>`;
+    ${networksInUse(versions.rows).map((n) => html`<tr><th scope="row">${n.name}</th><td>${[...n.parents].join(', ')}</td><td class="number">${n.rows.length}</td>
+      <td><details><summary>${n.used.size}</summary>${n.addresses}</details></td>
+      <td class="number">${sum(n, (t) => t.siblings)}</td><td class="number">${sum(n, (t) => t.wire)}</td>
+      <td class=${violations(n) ? 'number mark' : 'number'}>${violations(n)}</td></tr>`)}<//></section>`;
 }
 
 function Parents({ parents }) {
@@ -71,6 +71,7 @@ function Defined({ networks }) {
 }
 
 export function Networks() {
+  useStore('link', 'rows', 'facts');
   const status = store.agent.status;
   const names = namesByAddress();
   return html`<h1>${texts.views.networks}</h1><${Checks} /><${Engines} />

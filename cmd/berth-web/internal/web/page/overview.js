@@ -1,18 +1,20 @@
 // The overview: a drawing of parents, VLANs and containers, and a table of the same.
 import { useWidth } from './chart.js';
 import { html, useState } from './dom.js';
-import { formatNumber, formatRate, matches, sumRates } from './format.js';
-import { store } from './store.js';
+import { finder, formatNumber, formatRate } from './format.js';
+import { rowsByName } from './order.js';
+import { store, versions } from './store.js';
 import { texts } from './texts.js';
-import { boxHeight, branchLabel, buildTree, layout, shimRows } from './tree.js';
-import { endpointLink, number, Search, Select, Table, useStored } from './ui.js';
+import { sumRates } from './traffic.js';
+import { boxHeight, branchLabel, buildTree, layout, shimRows, totalTree } from './tree.js';
+import { cached, endpointLink, number, Search, Select, Table, useStore, useStored } from './ui.js';
 
 const short = (text, width) => { // as many characters as fit, about 8 pixels each
   const n = Math.max(3, Math.floor(width / 8));
   return text.length > n ? text.slice(0, n - 1) + '…' : text;
 };
-const thickness = (rate) => 1 + Math.min(7, Math.log10(1 + (rate?.bytes || 0)) * 0.9);
-const barWidth = (rate, width) => Math.min(1, Math.log10(1 + (rate?.bytes || 0)) / 9) * width;
+const thickness = (rate) => 1 + Math.min(7, Math.log10(1 + (rate || 0)) * 0.9);
+const barWidth = (rate, width) => Math.min(1, Math.log10(1 + (rate || 0)) / 9) * width;
 
 function Box({ x, y, width, title, lines, bad, kind }) {
   return html`<g transform=${`translate(${x} ${y})`} class=${`box ${kind}${bad ? ' bad' : ''}`}>
@@ -79,7 +81,8 @@ function Drawing({ tree, search }) {
     if (!next.delete(id)) next.add(id);
     set(next);
   };
-  const found = (row) => search !== '' && matches(row, search);
+  const isFound = finder(search);
+  const found = (row) => search !== '' && isFound(row);
   const drawn = layout(tree, width, unfolded, found);
   const dims = (row) => search !== '' && !found(row);
   return html`<div class="drawing" ref=${ref}>
@@ -98,31 +101,44 @@ function Key() {
 
 // Tiles are the sums over all parents.
 function Tiles({ tree }) {
-  const sum = (of) => sumRates(...tree.map(of));
-  const violations = tree.reduce((n, p) => n + p.violations, 0);
+  const sum = (of) => tree.reduce((all, p) => all + of(p), 0);
+  const violations = sum((p) => p.violations);
   const tile = ([title, value], bad) => html`<div class=${bad ? 'mark' : ''}><dt>${title}</dt><dd>${value}</dd></div>`;
-  return html`<dl class="tiles">${tile([texts.views.endpoints, tree.reduce((n, p) => n + p.endpoints, 0)])}
-    ${tile([texts.parents, tree.length])}${tile([texts.siblingTraffic, formatRate(sum((p) => p.siblings))])}
-    ${tile([texts.wireTraffic, formatRate(sum((p) => p.wire))])}${tile([texts.violations, violations], violations > 0)}</dl>`;
+  return html`<dl class="tiles">${tile([texts.views.endpoints, sum((p) => p.endpoints)])}
+    ${tile([texts.parents, tree.length])}${tile([texts.siblingTraffic, formatRate(sumRates(tree.map((p) => p.siblings)))])}
+    ${tile([texts.wireTraffic, formatRate(sumRates(tree.map((p) => p.wire)))])}${tile([texts.violations, violations], violations > 0)}</dl>`;
+}
+
+const mostListed = 200;
+
+// Leaves is the list of a branch's endpoints, which is made when it is opened.
+function Leaves({ branch, search }) {
+  const [open, set] = useState(false);
+  const leaf = (l) => html`<li key=${l.row.key}><a href=${l.row.shim ? '#networks' : endpointLink(l.row.key)}>${l.name}</a>${l.row.shim ? ` (${texts.hostShim})` : ''} ${(l.row.addresses || []).join(' ')}</li>`;
+  const found = open ? branch.leaves.filter((l) => finder(search)(l.row)) : [];
+  return html`<details onToggle=${(e) => set(e.target.open)}><summary>${texts.endpointsOf(branch.leaves.filter((l) => !l.row.shim).length)}</summary>
+    <ul>${found.slice(0, mostListed).map(leaf)}</ul>${found.length > mostListed && html`<p>${texts.more(found.length - mostListed)}</p>`}</details>`;
 }
 
 // Twin has the content of the drawing as a table, for screen readers and small screens.
 function Twin({ tree, search }) {
   const c = texts.column;
   return html`<section class="card"><h2>${texts.twin}</h2><${Table} label=${texts.twin} head=${[c.parent, c.vlan, texts.groupColumn, c.endpoints, number(c.siblingRate), number(c.wireRate), number(c.violations)]}>
-    ${tree.flatMap((p) => p.branches.map((b) => html`<tr>
-      <th scope="row">${p.name}</th><td>${branchLabel(b)}</td><td>${b.group || '–'}</td>
-      <td><details><summary>${texts.endpointsOf(b.leaves.filter((l) => !l.row.shim).length)}</summary><ul>
-        ${b.leaves.filter((l) => !search || matches(l.row, search)).slice(0, 200).map((l) => html`<li><a href=${l.row.shim ? '#networks' : endpointLink(l.row.key)}>${l.name}</a>${l.row.shim ? ` (${texts.hostShim})` : ''} ${(l.row.addresses || []).join(' ')}</li>`)}
-      </ul></details></td>
+    ${tree.flatMap((p) => p.branches.map((b) => html`<tr key=${b.id}>
+      <th scope="row">${p.name}</th><td>${branchLabel(b)}</td><td>${b.group || '–'}</td><td><${Leaves} branch=${b} search=${search} /></td>
       <td class="number">${formatRate(b.siblings)}</td><td class="number">${formatRate(b.wire)}</td>
       <td class=${b.violations ? 'number mark' : 'number'}>${b.violations}</td></tr>`))}<//></section>`;
 }
 
+// treeOf returns the tree without its traffic.
+const treeOf = cached((_rows, networks, grouping) => buildTree([...rowsByName(versions.rows), ...shimRows(networks)], grouping));
+
 export function Overview() {
   const [search, setSearch] = useState('');
   const [grouping, setGrouping] = useStored('grouping', 'none');
-  const tree = buildTree([...store.rows.values(), ...shimRows(store.networks)], store.traffic, grouping in texts.groups ? grouping : 'none');
+  useStore('link', 'rows', 'traffic', 'facts');
+  const tree = treeOf(versions.rows, store.networks, grouping in texts.groups ? grouping : 'none');
+  totalTree(tree);
   const problems = store.agent?.status?.problems || [];
   return html`<h1>${texts.views.overview}</h1>
     ${problems.length > 0 && html`<section class="card problems"><h2>${texts.problems}</h2><ul>${problems.map((p) => html`<li>${p}</li>`)}</ul></section>`}

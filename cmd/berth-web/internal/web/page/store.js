@@ -1,10 +1,13 @@
-// The page's copy of the agent's state, kept by the stream of /feed.
+// The page's copy of the agent's state, kept by the stream of /feed. The format of its messages is
+// specs/schema/page-feed.json.
+import { Traffic, unpack } from './traffic.js';
+
 const keptEvents = 1000;
 const keptSeconds = 300;
 
 export const store = {
-  rows: new Map(), // by key; endpoints without traffic
-  traffic: new Map(), // by key
+  rows: new Map(), // by id; each has its traffic, which is changed in place
+  byKey: new Map(), // the same by their keys
   events: [], // oldest first
   networks: [], // of the agent's configuration, with their pools
   checks: null, // {time, lines} of the last berth check
@@ -14,9 +17,13 @@ export const store = {
   online: false, // the stream lives
   refused: '', // why the session is refused: 'none' or 'token'
   watched: '', // the key whose history is kept
-  history: [], // of the watched endpoint: [seconds, rates]
-  version: 0,
+  history: [], // of the watched endpoint: [seconds, bytes per second]
 };
+
+// Each part of the state has a version. A view is rendered again if a part that it shows has
+// changed: link (agent, online, refused), rows, traffic (time, counts, rates and history), events,
+// facts (networks, checks and cluster).
+export const versions = { link: 0, rows: 0, traffic: 0, events: 0, facts: 0 };
 
 const listeners = new Set();
 
@@ -25,9 +32,9 @@ export function subscribe(listener) {
   return () => listeners.delete(listener);
 }
 
-function changed() {
-  store.version++;
-  for (const listener of listeners) listener(store.version);
+function changed(...parts) {
+  for (const part of parts) versions[part]++;
+  for (const listener of listeners) listener();
 }
 
 // watch keeps the history of an endpoint, beginning with that which berth-web has.
@@ -38,48 +45,88 @@ export async function watch(key) {
   if (!key) return;
   const answer = await fetch(`history?key=${encodeURIComponent(key)}`);
   if (!answer.ok || store.watched !== key) return;
-  const earlier = (await answer.json()).map(([at, values]) => [at, values && ratesOf(values)]);
+  const earlier = await answer.json();
   if (store.watched !== key) return;
   const first = store.history.length ? store.history[0][0] : Infinity;
   store.history = [...earlier.filter(([at]) => at < first), ...store.history].slice(-keptSeconds);
-  changed();
+  changed('traffic');
 }
 
-// ratesOf returns the rates of a sample of the history: bytes by direction, scope and cast.
-function ratesOf(values) {
-  let i = 0;
-  const casts = () => Object.fromEntries(['unicast', 'multicast', 'broadcast'].map((cast) => [cast, { packets: 0, bytes: values[i++] }]));
-  const scopes = () => ({ local: casts(), external: casts() });
-  return { receive: scopes(), transmit: scopes() };
+let talking = []; // the traffic whose rates are not 0
+
+// applyTraffic takes the counts of a message. Its lists are explained at Message in message.go.
+function applyTraffic(m) {
+  const of = (id) => store.rows.get(id).traffic;
+  for (const t of talking) t.rates.fill(0);
+  talking = [];
+  unpack(m.bases || [], (id) => {
+    const t = of(id);
+    t.counts.fill(0);
+    t.isRated = true;
+    return t;
+  }, (t, i, n) => { t.counts[i] = n; });
+  for (const id of m.unrated || []) of(id).isRated = false;
+  unpack(m.moves || [], (id) => {
+    talking.push(of(id));
+    return of(id);
+  }, (t, i, n) => {
+    t.counts[i] += n;
+    t.rates[i] = n / m.over;
+  });
+  for (const marks of m.marks || []) of(marks.id).setMarks(marks);
+}
+
+function applyRows(m) {
+  for (const id of m.removed || []) {
+    store.byKey.delete(store.rows.get(id).key);
+    store.rows.delete(id);
+  }
+  for (const row of m.rows || []) {
+    row.traffic = store.rows.get(row.id)?.traffic || new Traffic();
+    store.rows.set(row.id, row);
+    store.byKey.set(row.key, row);
+  }
+  return m.full || m.rows || m.removed ? ['rows'] : [];
+}
+
+function applyFacts(m) {
+  if (m.full) [store.networks, store.checks, store.cluster] = [[], null, null];
+  if (m.networks) store.networks = m.networks;
+  if (m.checks) store.checks = m.checks.lines ? m.checks : null;
+  if (m.cluster) store.cluster = m.cluster.id ? m.cluster : null;
+  return m.full || m.networks || m.checks || m.cluster ? ['facts'] : [];
+}
+
+function applyEvents(m) {
+  if (m.reset) store.events = [];
+  if (m.events) store.events = store.events.concat(m.events).slice(-keptEvents);
+  return m.reset || m.events ? ['events'] : [];
 }
 
 // apply takes one message of the stream.
 export function apply(m) {
   if (m.error) throw new Error(m.error);
-  if (m.full) {
-    store.rows = new Map();
-    store.traffic = new Map();
+  if (m.version) loadAgain(m.version);
+  if (m.full) [store.rows, store.byKey, talking] = [new Map(), new Map(), []];
+  store.time = Date.parse(m.time) / 1000;
+  const parts = ['traffic', ...applyRows(m), ...applyFacts(m), ...applyEvents(m)];
+  applyTraffic(m);
+  if (m.agent) {
+    store.agent = m.agent;
+    parts.push('link');
   }
-  if (m.time) store.time = Date.parse(m.time) / 1000;
-  if (m.agent) store.agent = m.agent;
-  if (m.full) [store.networks, store.checks, store.cluster] = [[], null, null];
-  if (m.networks) store.networks = m.networks;
-  if (m.checks) store.checks = m.checks.lines ? m.checks : null;
-  if (m.cluster) store.cluster = m.cluster.id ? m.cluster : null;
-  for (const row of m.rows || []) store.rows.set(row.key, row);
-  for (const [key, t] of Object.entries(m.traffic || {})) store.traffic.set(key, t);
-  for (const key of m.removed || []) {
-    store.rows.delete(key);
-    store.traffic.delete(key);
-  }
-  if (m.reset) store.events = [];
-  if (m.events) store.events = store.events.concat(m.events).slice(-keptEvents);
-  const rates = store.traffic.get(store.watched)?.rates;
-  if (store.watched && m.time) {
-    store.history.push([Date.parse(m.time) / 1000, rates || null]);
+  if (store.watched) {
+    store.history.push([store.time, store.byKey.get(store.watched)?.traffic.byteRates || null]);
     if (store.history.length > keptSeconds) store.history.shift();
   }
-  changed();
+  changed(...parts);
+}
+
+// loadAgain loads the page again, once, if berth-web has another version of it.
+function loadAgain(version) {
+  if (version === document.documentElement.dataset.version || sessionStorage.getItem('loaded') === version) return;
+  sessionStorage.setItem('loaded', version);
+  location.reload();
 }
 
 const tokenInAddress = () => location.hash.match(/^#([^/]{16,})$/)?.[1];
@@ -96,12 +143,12 @@ async function readStream() {
   const answer = await fetch('feed');
   if (answer.status === 401) {
     store.refused ||= 'none';
-    return changed();
+    return changed('link');
   }
   if (!answer.ok) throw new Error(await answer.text());
   store.refused = '';
   store.online = true;
-  changed();
+  changed('link');
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let parts = []; ;) { // of a line, which may be megabytes long
     const { value, done } = await reader.read();
@@ -129,7 +176,7 @@ export async function connect() {
     }
     if (store.refused) return;
     store.online = false;
-    changed();
+    changed('link');
     await new Promise((done) => setTimeout(done, 1000));
   }
 }

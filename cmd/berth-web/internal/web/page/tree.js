@@ -1,9 +1,11 @@
 // The tree of parents, VLANs, groups and endpoints, and its layout. All functions are pure.
-import { engineOf, nameOf, networkOf, siblingRate, sumRates, violationCount, wireRate } from './format.js';
+import { engineOf, nameOf, networkOf } from './format.js';
 import { texts } from './texts.js';
+import { sumRates, Traffic } from './traffic.js';
 
 export const foldAbove = 12; // endpoints of a branch that are drawn without folding
 export const foldTo = 8;
+const mostDrawn = 300; // endpoints of a branch that is not folded
 export const boxHeight = 64;
 const gap = 10;
 const leastWide = 640; // pixels of a drawing with the boxes side by side
@@ -16,31 +18,47 @@ const groupOf = {
   origin: (row) => row.origin,
 };
 
-const rateOf = (leaf) => (leaf.siblings?.bytes || 0) + (leaf.wire?.bytes || 0);
-const none = { packets: 0, bytes: 0 };
+const untold = new Traffic(); // of a host shim, whose traffic nothing counts
 
-// buildTree returns the parents with their branches; a branch is a VLAN, or a group in it.
-// The leaves that break rules come first, then those that talk most.
-export function buildTree(rows, traffic, grouping) {
+// buildTree returns the parents with their branches; a branch is a VLAN, or a group in it. The
+// leaves of a branch are in the order of the rows. Their traffic is not read yet.
+export function buildTree(rows, grouping) {
   const parents = new Map();
   for (const row of rows) {
     if (row.phase === 'ended') continue;
-    const t = traffic.get(row.key);
-    const leaf = { row, name: nameOf(row), siblings: siblingRate(t), wire: wireRate(t), violations: violationCount(t) };
     const group = groupOf[grouping](row);
     const id = JSON.stringify([row.parent, row.vlan || 0, group]);
     const parent = parents.get(row.parent) || { name: row.parent, branches: new Map() };
     parents.set(row.parent, parent);
     const branch = parent.branches.get(id) || { id, vlan: row.vlan || 0, group, leaves: [] };
     parent.branches.set(id, branch);
-    branch.leaves.push(leaf);
+    branch.leaves.push({ row, name: nameOf(row), traffic: row.traffic || untold });
   }
   return [...parents.values()].sort((a, b) => a.name.localeCompare(b.name)).map((parent) => {
-    const branches = [...parent.branches.values()].map(totalBranch);
-    branches.sort((a, b) => a.vlan - b.vlan || a.group.localeCompare(b.group));
+    const branches = [...parent.branches.values()].sort((a, b) => a.vlan - b.vlan || a.group.localeCompare(b.group));
     const endpoints = branches.reduce((n, b) => n + b.leaves.filter((l) => !l.row.shim).length, 0);
-    return { name: parent.name, branches, endpoints, ...totals(branches) };
+    return { name: parent.name, branches, endpoints };
   });
+}
+
+// totalTree sets the rates and violations of the leaves, branches and parents by their traffic.
+export function totalTree(tree) {
+  for (const parent of tree) {
+    for (const branch of parent.branches) {
+      for (const leaf of branch.leaves) {
+        const { siblings, wire, violations } = leaf.traffic;
+        Object.assign(leaf, { siblings, wire, violations });
+      }
+      total(branch, branch.leaves);
+    }
+    total(parent, parent.branches);
+  }
+}
+
+function total(whole, parts) {
+  whole.siblings = sumRates(parts.map((p) => p.siblings));
+  whole.wire = sumRates(parts.map((p) => p.wire));
+  whole.violations = parts.reduce((n, p) => n + p.violations, 0);
 }
 
 // shimRows returns a row for each host shim. Nothing counts its traffic.
@@ -51,26 +69,19 @@ export function shimRows(networks) {
   }));
 }
 
-function totals(parts) {
-  return {
-    siblings: sumRates(...parts.map((p) => p.siblings || none)),
-    wire: sumRates(...parts.map((p) => p.wire || none)),
-    violations: parts.reduce((n, p) => n + p.violations, 0),
-  };
-}
-
-function totalBranch(branch) {
-  branch.leaves.sort((a, b) => (b.violations > 0) - (a.violations > 0) || a.name.localeCompare(b.name));
-  return { ...branch, ...totals(branch.leaves) };
-}
-
-// shownLeaves returns the leaves of a branch that are drawn: all, or the first if it is folded.
-// Those that a search finds come first, then those that break rules, then the talkers.
+// shownLeaves returns the leaves of a branch that are drawn: the first of all, or a few if it is
+// folded. Those that a search finds come first, then those that break rules, and in a folded
+// branch then the talkers.
 export function shownLeaves(branch, unfolded, found) {
-  if (branch.leaves.length <= foldAbove || unfolded) return branch.leaves;
-  const rank = (leaf) => (found(leaf.row) ? 2 : 0) + (leaf.violations > 0 ? 1 : 0);
-  const talkers = [...branch.leaves].sort((a, b) => rank(b) - rank(a) || rateOf(b) - rateOf(a));
-  return talkers.slice(0, foldTo);
+  const isFolded = branch.leaves.length > foldAbove && !unfolded;
+  const rank = (leaf) => (isFolded && found(leaf.row) ? 2 : 0) + (leaf.violations > 0 ? 1 : 0);
+  const most = isFolded ? foldTo : mostDrawn;
+  return firstOf(branch.leaves, most, (leaf) => rank(leaf) * 1e15 + (isFolded ? leaf.siblings + leaf.wire : 0));
+}
+
+// firstOf returns the elements with the highest values, of equal ones the first.
+function firstOf(all, most, value) {
+  return all.map((of, i) => [value(of), i, of]).sort((a, b) => b[0] - a[0] || a[1] - b[1]).slice(0, most).map((e) => e[2]);
 }
 
 // chipWidth returns the width of the endpoints that fill a room, each at least least wide.

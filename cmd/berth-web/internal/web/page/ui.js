@@ -1,17 +1,29 @@
 // Small parts that several views share.
 import { html, useEffect, useState } from './dom.js';
-import { store, subscribe } from './store.js';
+import { store, subscribe, versions } from './store.js';
 import { texts } from './texts.js';
 
-// useStore renders a view again when the state changes.
-export function useStore() {
-  const [, set] = useState(0);
+// useStore renders a component again when one of these parts of the state has changed.
+export function useStore(...parts) {
+  const version = () => parts.reduce((sum, part) => sum + versions[part], 0);
+  const [, set] = useState(version);
   useEffect(() => {
-    const leave = subscribe(set);
-    set(store.version); // it may have changed before this effect ran
-    return leave;
-  }, []);
+    const update = () => set(version());
+    update(); // it may have changed before this effect ran
+    return subscribe(update);
+  }, parts);
   return store;
+}
+
+// cached returns a function that computes again only if one of its arguments has changed.
+export function cached(compute) {
+  let last;
+  let value;
+  return (...args) => {
+    if (!last || args.some((a, i) => !Object.is(a, last[i]))) value = compute(...args);
+    last = args;
+    return value;
+  };
 }
 
 // useHash returns the view and its argument from the address.
