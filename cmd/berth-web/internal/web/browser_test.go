@@ -139,7 +139,7 @@ func TestBrowser(t *testing.T) {
 	browsePage(t, ctx, "agent back", waitFor(`!document.body.innerText.includes("The agent does not answer")`))
 	wantOneReload(t, ctx)
 	browsePage(t, ctx, "overview again", shows("VLAN 20"))
-	browsePage(t, ctx, "nothing ran", waitFor(`window.pwned === undefined`))
+	browsePage(t, ctx, "nothing ran", waitFor(`window.pwned === undefined && window.isNew`))
 }
 
 // wantOneReload sends the page a message with another version, as an upgraded program does, and
