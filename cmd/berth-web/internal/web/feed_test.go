@@ -56,9 +56,6 @@ func applyMessage(t *testing.T, page map[uint64]*shown, m Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := validate("page-feed", text); err != nil {
-		t.Fatal(err)
-	}
 	m = Message{}
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
@@ -157,7 +154,7 @@ func changeRandomly(r *rand.Rand, all []specs.Endpoint, second int) []specs.Endp
 // was there from the beginning and one who has just come show the same as the sample.
 func TestPageFollowsTheAgent(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(50) {
+	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		page := make(map[uint64]*shown)
 		var all []specs.Endpoint
@@ -171,11 +168,15 @@ func TestPageFollowsTheAgent(t *testing.T) {
 				next, now = view.Unreachable(now.At, errors.New("no agent")), nil
 			}
 			if view == nil {
+				wantValid(t, next.Full(nil))
 				applyMessage(t, page, next.Full(nil))
 			} else {
 				m, changes := next.Since(view)
 				if !changes {
 					m = Message{Time: m.Time}
+				}
+				if seed == 0 {
+					wantValid(t, m)
 				}
 				applyMessage(t, page, m)
 			}
@@ -187,6 +188,18 @@ func TestPageFollowsTheAgent(t *testing.T) {
 			}
 			before, view = now, next
 		}
+	}
+}
+
+// wantValid requires that a message satisfies its schema.
+func wantValid(t *testing.T, m Message) {
+	t.Helper()
+	text, err := encodeLine(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate("page-feed", text); err != nil {
+		t.Fatal(err)
 	}
 }
 
