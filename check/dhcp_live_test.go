@@ -67,11 +67,11 @@ func TestLeasesWithoutAKeeper(t *testing.T) {
 	if got := mustFindLine(t, h.c.Preflight(h.Context(), ""), "leases"); got.Result != Fail {
 		t.Errorf("without a keeper: %+v", got)
 	}
-	release, err := store.Hold(t.Context(), state.KeeperKey)
+	unlock, err := store.Hold(t.Context(), state.KeeperKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer unlock()
 	if got := mustFindLine(t, h.c.Preflight(h.Context(), ""), "leases"); got.Result != Pass {
 		t.Errorf("with a keeper: %+v", got)
 	}

@@ -96,8 +96,8 @@ type aheadJob struct {
 }
 
 func (p *prober) releaseLocks() {
-	for _, letGo := range p.free {
-		letGo()
+	for _, unlock := range p.free {
+		unlock()
 	}
 }
 
@@ -119,9 +119,9 @@ func (p *prober) addNetwork(each Ahead, host []netip.Addr) error {
 	}
 	at := state.Attachment{ParentIndex: parent.Index, TrunkIndex: parent.TrunkIndex, VLAN: parent.VLAN}
 	job := &aheadJob{Ahead: each, domain: at.Domain(), mac: parent.MAC, link: link}
-	letGo, err := p.Store.TryHold(proberKey(each.Network))
+	unlock, err := p.Store.TryHold(proberKey(each.Network))
 	if err == nil {
-		p.free = append(p.free, letGo)
+		p.free = append(p.free, unlock)
 		job.pools = poolsOf(n, host)
 	} else if len(each.Taken) == 0 {
 		return err

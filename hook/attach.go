@@ -14,14 +14,14 @@ import (
 	"berth/specs"
 )
 
-// Attach gives a sandbox all interfaces that it selects, or returns an error and
-// leaves none. It is the one entry point for every caller: the OCI hook, the
-// command line, NRI.
+// Attach gives a sandbox all interfaces that it selects, or returns an error and leaves none
+// that it made. Every caller uses it: the OCI hook, the command line, NRI, CNI, netavark's plugin
+// and docker's driver.
 //
-// It returns the attachments in the order of the selections. If the sandbox
-// already has an attachment by the same selection, Attach returns that one:
-// Attach can be repeated, and containers that share a namespace share its
-// attachments.
+// It returns the attachments in the order of the selections. If the sandbox already has an
+// attachment by the same selection, Attach returns that one: Attach can be repeated, and
+// containers that share a namespace share its attachments. A door (CNI, podman, docker) gets a new
+// interface each time.
 func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selection) ([]*state.Attachment, error) {
 	if err := checkID(s.ID); err != nil || len(selections) == 0 {
 		return nil, err
@@ -54,7 +54,7 @@ func (h *Hook) Attach(ctx context.Context, s Sandbox, selections []specs.Selecti
 	if err != nil {
 		return nil, err
 	}
-	h.logCollected(h.newReleaser().CollectRest(ctx, h.left, collectBound))
+	h.logCollected(h.newReleaser().CollectSample(ctx, h.sample, collectBound))
 	return all, nil
 }
 
@@ -152,17 +152,18 @@ func (h *Hook) refuseSecond(ctx context.Context, c *container, requests []Reques
 
 // attachContainer attaches a container while no other run works in its namespace: two
 // containers of a pod may be started at once, and each must see the interfaces of
-// the other. It retries once if the facts have changed, or if an address, a MAC
-// or a parent may still be held by a container that ended without a poststop.
+// the other. It retries once for each of these reasons: the facts have changed; an address, a MAC
+// or a parent was held by a container that ended without a poststop; a shared pool had no
+// address, and has got more.
 func (h *Hook) attachContainer(ctx context.Context, c *container, requests []Request,
 	cfg *specs.Config) ([]*state.Attachment, error) {
-	letGo, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
+	unlock, err := h.Store.Hold(ctx, fmt.Sprintf("namespace %016x", c.cookie))
 	if err != nil {
 		return nil, fmt.Errorf("wait for another berth-hook in the network namespace of container %q: %w", c.ids[0], err)
 	}
-	defer letGo()
+	defer unlock()
 	all, err := h.tryAttach(ctx, c, requests, cfg)
-	if errors.Is(err, errMoved) || errors.Is(err, errParentMoved) {
+	if errors.Is(err, errShareEnding) || errors.Is(err, errParentMoved) {
 		all, err = h.tryAttach(ctx, c, requests, cfg)
 	}
 	if heldByOther(err) {
@@ -193,7 +194,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request,
 	if err != nil {
 		return nil, err
 	}
-	if facts.First {
+	if facts.MayHaveMoved {
 		if facts, err = h.rehomeRecords(ctx, c, requests, facts); err != nil {
 			return nil, err
 		}
@@ -213,7 +214,7 @@ func (h *Hook) tryAttach(ctx context.Context, c *container, requests []Request,
 	if h.Interruptible != nil {
 		ctx = h.Interruptible(ctx)
 	}
-	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, plan: plan,
+	a := &attaching{Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, attachKind: cfg.Agent.Attach, plan: plan,
 		hostAddresses: facts.Host}
 	defer a.releaseLocks()
 	if err := a.runSteps(ctx); err != nil {

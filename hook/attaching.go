@@ -19,11 +19,11 @@ import (
 type attaching struct {
 	*Hook
 	*container
-	plan  *Plan
-	slots uint32 // number of counter slots
-	by    string // agent.attach of berth.toml
-	undo  undo
-	free  []func() // run at the end, after success and failure alike
+	plan       *Plan
+	slots      uint32 // number of counter slots
+	attachKind string // "auto", "tcx" or "clsact": agent.attach of berth.toml
+	undo       undo
+	free       []func() // run at the end, after success and failure alike
 
 	hostAddresses []netip.Addr // the host's own
 
@@ -36,24 +36,24 @@ type attaching struct {
 	seen     []seenFree // of plan.New, in its order
 }
 
-// runSteps does the steps in order: the record is written before the kernel shows
-// anything, and a sender is registered before it can send a frame. Its interface exists then,
-// because the datapath takes a namespace's other interfaces for forgers while the registered one is
-// missing.
+// runSteps does the steps in order: the record is written before the kernel shows anything, and
+// an endpoint is registered before it can send a frame. Its interface is made before that: if a
+// registered interface does not exist, the datapath takes the namespace's other interfaces for
+// forgers.
 func (a *attaching) runSteps(ctx context.Context) error {
 	steps := []struct {
 		name string
 		do   func(context.Context) error
 	}{
 		{"name the namespace", a.nameNamespace},
-		{"hold the attachments", a.holdLocks},
+		{"make the records", a.makeRecords},
 		{"lock the VLANs", a.lockVLANs},
-		{"reserve", a.reserveResources},
+		{"claim", a.claimResources},
 		{"make the VLANs", a.makeVLANs},
 		{"create the interfaces", a.createLinks},
 		{"register", a.registerEndpoints},
 		{"set them up", a.setUp},
-		{"lease addresses", a.leaseAddresses},
+		{"get DHCP leases", a.getDHCPLeases},
 		{"probe for conflicts", a.settleConflicts},
 		{"add addresses", a.addAddresses},
 		{"add routes", a.addRoutes},
@@ -76,7 +76,7 @@ func (a *attaching) runSteps(ctx context.Context) error {
 
 // releaseLocks releases the locks and maps that a run holds only while it works.
 func (a *attaching) releaseLocks() {
-	a.freeVLANs()
+	a.unlockVLANsNow()
 	for i := len(a.free) - 1; i >= 0; i-- {
 		a.free[i]()
 	}
@@ -97,17 +97,18 @@ func (a *attaching) nameNamespace(context.Context) (err error) {
 // run that only collects holds it for milliseconds.
 const holdWait = 2 * time.Second
 
-// holdLocks locks the attachments of this run for as long as the process lives.
-func (a *attaching) holdLocks(ctx context.Context) error {
+// makeRecords makes the records of this run, and locks their keys until releaseLocks. If the
+// process dies, the kernel frees the locks.
+func (a *attaching) makeRecords(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
 	for _, in := range a.plan.New {
 		r := a.newRecord(in)
-		letGo, err := a.Store.Hold(ctx, r.Key())
+		unlock, err := a.Store.Hold(ctx, r.Key())
 		if err != nil {
 			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.ids[0], err)
 		}
-		a.free = append(a.free, letGo)
+		a.free = append(a.free, unlock)
 		a.records = append(a.records, r)
 		a.seen = append(a.seen, seenFree{})
 	}
@@ -134,7 +135,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 
 // makeVLANs makes the VLAN parents that do not exist yet, and brings each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
-	defer a.freeVLANs()
+	defer a.unlockVLANsNow()
 	foreign := make(map[plumb.VLAN]bool) // false for a VLAN that this run has made
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
@@ -169,7 +170,8 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 	})
 }
 
-func (a *attaching) freeVLANs() {
+// unlockVLANsNow frees the locks of VLANs, if this run has any.
+func (a *attaching) unlockVLANsNow() {
 	if a.unlockVLANs != nil {
 		a.unlockVLANs()
 	}
@@ -226,14 +228,14 @@ func hasParentMAC(d specs.Driver, m specs.Mode) bool {
 func (a *attaching) addAddresses(ctx context.Context) error {
 	for _, r := range a.records {
 		for _, p := range r.Addresses {
-			if plumb.IsLeased(r, p) {
+			if plumb.IsFromDHCP(r, p) {
 				continue
 			}
 			if err := a.inside.WaitAddress(ctx, a.host, r.LinkIndex, p, true); err != nil {
 				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
 		}
-		if err := a.addLeased(ctx, r); err != nil {
+		if err := a.addDHCPAddresses(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -249,7 +251,7 @@ func (a *attaching) addRoutes(ctx context.Context) error {
 				return fmt.Errorf("interface %q: %w", r.Interface, err)
 			}
 		}
-		leased, err := a.addLeasedRoutes(r)
+		leased, err := a.addDHCPRoutes(r)
 		if err != nil {
 			return err
 		}

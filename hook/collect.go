@@ -61,14 +61,14 @@ func (h *Hook) doorAttachments(ctx context.Context, w Which,
 // releaseUnlessHeld releases an attachment unless another process holds it, or another one
 // has its key by now.
 func (h *Hook) releaseUnlessHeld(ctx context.Context, seen *state.Attachment) (released bool, err error) {
-	letGo, err := h.Store.TryHold(seen.Key())
+	unlock, err := h.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer letGo()
+	defer unlock()
 	now, err := h.recordedAttachment(ctx, seen.Key())
 	if err != nil || now == nil || !now.Created.Equal(seen.Created) {
 		return false, err

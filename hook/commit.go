@@ -27,7 +27,7 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 			if err := tx.Put(r); err != nil {
 				return err
 			}
-			if err := a.storeLeases(tx, a.plan.New[i], r); err != nil {
+			if err := a.rememberAddresses(tx, a.plan.New[i], r); err != nil {
 				return err
 			}
 			if err := a.recordSeen(tx, i); err != nil {
@@ -63,9 +63,10 @@ func (a *attaching) recheckParent(r *state.Attachment) error {
 	return fmt.Errorf("parent %q: %w", r.Parent, errParentMoved)
 }
 
-// returnAddresses releases everything that reserveResources claimed. It removes VLANs first:
+// undoClaim frees everything that claimResources claimed, deletes the records, and removes the
+// container from those that it shares. It removes VLANs first:
 // after a kill in between, the records remain and a collection finds them.
-func (a *attaching) returnAddresses(ctx context.Context) error {
+func (a *attaching) undoClaim(ctx context.Context) error {
 	if a.unlockVLANs == nil {
 		var err error
 		if a.unlockVLANs, err = a.lockEach(ctx); err != nil {

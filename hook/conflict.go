@@ -27,7 +27,7 @@ func (a *attaching) settleConflicts(ctx context.Context) error {
 	err := plumb.Settle(ctx, a.ns, listen, all, func(c network.Conflict) (netip.Addr, error) {
 		i, r := a.byName(c.Interface)
 		in := a.plan.New[i]
-		next, err := a.exchangeAddress(ctx, in, r, c)
+		next, err := a.replaceAddress(ctx, in, r, c)
 		if err != nil {
 			return next, in.At(err)
 		}
@@ -61,15 +61,15 @@ func (a *attaching) conflictTimeout() (most time.Duration) {
 	return most
 }
 
-// exchangeAddress replaces an address that is in use by the next free one of its pool.
-func (a *attaching) exchangeAddress(ctx context.Context, in *Interface, r *state.Attachment,
+// replaceAddress replaces an address that is in use by the next free one of its pool.
+func (a *attaching) replaceAddress(ctx context.Context, in *Interface, r *state.Attachment,
 	c network.Conflict) (next netip.Addr, err error) {
 	if prefixesContain(in.Static, c.Addr) {
 		return next, plumb.Taken(c)
 	}
 	before, stake := *r, plumb.Of(r)
 	err = a.Store.Update(ctx, func(tx *state.Tx) (err error) {
-		if next, r.Addresses, err = stake.Exchange(tx, in.Pools[family(c.Addr)], before.Addresses, c); err != nil {
+		if next, r.Addresses, err = stake.Replace(tx, in.Pools[family(c.Addr)], before.Addresses, c); err != nil {
 			return err
 		}
 		if err := lease.Unsee(tx, stake.Domain, c.Addr); err != nil {

@@ -10,9 +10,8 @@ import (
 )
 
 // registerEndpoints enters the endpoints into the agent's maps before they can send, and attaches
-// the agent's programs to each parent that lacks them. The hook commits the record first
-// and opens the maps after it; the agent pins first and reads the records after it: so no
-// endpoint is missed.
+// the agent's programs to each parent that lacks them. The hook records the attachment before it
+// opens the maps; the agent pins the maps before it reads the records: so no endpoint is missed.
 //
 // The container starts even if the agent's pinned objects are broken or partly removed.
 // The agent registers every endpoint that failed here once it has pinned everything
@@ -56,7 +55,7 @@ func (a *attaching) attachParents() {
 		done[r.ParentIndex] = true
 		p, err := a.host.Parent(r.Parent)
 		if err == nil {
-			err = a.maps.AttachParent(r.ParentIndex, p.MAC, a.by)
+			err = a.maps.AttachParent(r.ParentIndex, p.MAC, a.attachKind)
 		}
 		if err != nil {
 			a.warnUncounted(r.Interface, err)

@@ -90,10 +90,10 @@ func (h *Hook) reclaimStale(ctx context.Context, stale []*state.Attachment) erro
 func (h *Hook) reclaimOne(ctx context.Context, key string) error {
 	wait, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
-	letGo, err := h.Store.Hold(wait, key)
+	unlock, err := h.Store.Hold(wait, key)
 	if err != nil {
 		return err
 	}
-	defer letGo()
+	defer unlock()
 	return h.newReleaser().Attachment(ctx, key)
 }

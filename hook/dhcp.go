@@ -18,7 +18,7 @@ import (
 	"berth/specs"
 )
 
-// leasing is the exchange of one family of one interface with a DHCP server.
+// leasing gets the DHCP lease of one family of one interface.
 type leasing struct {
 	in     *Interface
 	r      *state.Attachment
@@ -29,11 +29,11 @@ type leasing struct {
 	err error
 }
 
-// leaseAddresses gets the addresses of DHCP servers, for all interfaces at once: from
+// getDHCPLeases gets a DHCP lease for each family of each interface that uses DHCP, for all interfaces at once: from
 // the container's own interface and with its MAC, so that servers on the wire, on the
 // host shim and on siblings are reached, and the datapath counts the messages as the
 // container's.
-func (a *attaching) leaseAddresses(ctx context.Context) error {
+func (a *attaching) getDHCPLeases(ctx context.Context) error {
 	var all []*leasing
 	for i, in := range a.plan.New {
 		r := a.records[i]
@@ -54,7 +54,7 @@ func (a *attaching) leaseAddresses(ctx context.Context) error {
 		wait.Go(func() { l.err = a.acquire(ctx, l) })
 	}
 	wait.Wait()
-	return a.takeLeases(ctx, all)
+	return a.keepDHCPLeases(ctx, all)
 }
 
 // newClient returns the configuration of an interface's client.
@@ -106,7 +106,7 @@ func (a *attaching) acquire(ctx context.Context, l *leasing) (err error) {
 func (l *leasing) memory() (m dhcp.Memory) {
 	for _, addr := range l.in.Had.Addresses {
 		if addr.Is6() == l.client.IPv6 {
-			return dhcp.Memory{Address: addr, Held: l.in.Had.Held}
+			return dhcp.Memory{Address: addr, Held: l.in.Had.InLease}
 		}
 	}
 	return m
@@ -145,9 +145,9 @@ func (a *attaching) isFree(ctx context.Context, l *leasing, got *dhcp.Lease) (bo
 	return len(conflicts) == 0, err
 }
 
-// takeLeases records the leases and registers the addresses, or returns the first
+// keepDHCPLeases records the DHCP leases and registers the addresses, or returns the first
 // error. Leases that were got are given back by the undo.
-func (a *attaching) takeLeases(ctx context.Context, all []*leasing) error {
+func (a *attaching) keepDHCPLeases(ctx context.Context, all []*leasing) error {
 	before := make(map[string]state.Attachment)
 	for _, l := range all {
 		before[l.r.Key()] = *l.r
@@ -176,7 +176,7 @@ func (a *attaching) takeLeases(ctx context.Context, all []*leasing) error {
 	if err != nil {
 		return err
 	}
-	if err := a.recordLeases(ctx, all); err != nil {
+	if err := a.recordDHCPLeases(ctx, all); err != nil {
 		return err
 	}
 	return a.reregisterAll(ctx, before)
@@ -201,13 +201,13 @@ func (l *leasing) counts() map[string]uint64 {
 	return l.Counts()
 }
 
-// recordLeases claims the leased addresses, so that no pool of the domain gives them
+// recordDHCPLeases claims the leased addresses, so that no pool of the domain gives them
 // out, and records them.
-func (a *attaching) recordLeases(ctx context.Context, all []*leasing) error {
+func (a *attaching) recordDHCPLeases(ctx context.Context, all []*leasing) error {
 	return a.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, l := range all {
 			if l.got != nil && l.got.Address.IsValid() {
-				if err := plumb.Of(l.r).ClaimLeased(tx, l.got.Address.Addr()); err != nil {
+				if err := plumb.Of(l.r).ClaimFromDHCP(tx, l.got.Address.Addr()); err != nil {
 					return l.in.At(err)
 				}
 			}
@@ -241,15 +241,16 @@ func (a *attaching) giveLeaseBack(l *leasing) error {
 	return a.ns.Do(func() error { return exchange.SendOnce(l.r.LinkIndex, l.r.MAC, send) })
 }
 
-// addLeased adds the leased addresses of an interface with their lifetimes, and sets
+// addDHCPAddresses adds the addresses of an interface's DHCP leases with their lifetimes, and sets
 // the MTU that a server asks for.
-func (a *attaching) addLeased(ctx context.Context, r *state.Attachment) error {
+func (a *attaching) addDHCPAddresses(ctx context.Context, r *state.Attachment) error {
 	for i := range r.DHCP {
 		l := plumb.Lease(&r.DHCP[i])
 		if l == nil || l.Left(l.Lifetime, exchange.Now()) <= 0 {
 			continue
 		}
-		if err := a.inside.WaitLeased(ctx, a.host, r.LinkIndex, l.Address, plumb.Lifetimes(l, exchange.Now())); err != nil {
+		left := plumb.Lifetimes(l, exchange.Now())
+		if err := a.inside.WaitDHCPAddress(ctx, a.host, r.LinkIndex, l.Address, left); err != nil {
 			return fmt.Errorf("address %s on %q: %w", l.Address, r.Interface, err)
 		}
 		mtu := plumb.LeaseMTU(r, &r.DHCP[i])
@@ -264,9 +265,9 @@ func (a *attaching) addLeased(ctx context.Context, r *state.Attachment) error {
 	return nil
 }
 
-// addLeasedRoutes adds the routes of an interface's leases and returns those that it
+// addDHCPRoutes adds the routes of an interface's DHCP leases and returns those that it
 // added. Servers are untrusted: a route that cannot be added is left out.
-func (a *attaching) addLeasedRoutes(r *state.Attachment) (added []network.Route, err error) {
+func (a *attaching) addDHCPRoutes(r *state.Attachment) (added []network.Route, err error) {
 	for i := range r.DHCP {
 		l := plumb.Lease(&r.DHCP[i])
 		if l == nil {

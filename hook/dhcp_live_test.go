@@ -86,7 +86,7 @@ func TestDHCPKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	h, _ := dhcpHost(t, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600})
 	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\n")
-	for _, step := range []string{"set them up", "lease addresses", "add addresses", "add routes"} {
+	for _, step := range []string{"set them up", "get DHCP leases", "add addresses", "add routes"} {
 		b := h.box("k", "lan")
 		before := h.snapshot(b)
 		h.killAfterStep(b, step)

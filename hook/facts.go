@@ -25,7 +25,7 @@ func emptyFacts() *Facts {
 // gatherFacts reads the facts of a plan from the kernel and the records.
 func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request) (*Facts, error) {
 	f := emptyFacts()
-	f.Container, f.Name, f.Leave, f.New = c.ids[0], containerName(c), c.keepDefault, c.door != nil
+	f.Container, f.Name, f.Leave, f.AlwaysNew = c.ids[0], containerName(c), c.keepDefault, c.door != nil
 	f.NoDefault = c.noDefault
 	links, err := c.inside.Links()
 	if err != nil {
@@ -52,9 +52,9 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 		}
 	}
 	err = h.Store.View(ctx, func(tx *state.Tx) error {
-		h.left = release.ReadRest(tx)
+		h.sample = release.ReadSample(tx)
 		if f.Existing, err = tx.InNamespace(c.cookie); err == nil {
-			f.First, err = isFirstOnParent(tx, f)
+			f.MayHaveMoved, err = mayHaveMoved(tx, f)
 		}
 		return err
 	})
@@ -62,10 +62,10 @@ func (h *Hook) gatherFacts(ctx context.Context, c *container, requests []Request
 	return f, err
 }
 
-// isFirstOnParent reports whether a parent has no attachments yet although other parents
-// have, or is recorded with another index for an attachment or a host shim: it may be back
-// from another network namespace.
-func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
+// mayHaveMoved reports whether a parent may be back from another network namespace, with
+// another index: it has no attachments yet although other parents have, or it is recorded with
+// another index for an attachment or a host shim.
+func mayHaveMoved(tx *state.Tx, f *Facts) (bool, error) {
 	shims, err := hostshim.All(tx)
 	if err != nil || slices.ContainsFunc(shims,
 		func(r *hostshim.Record) bool { return hasOldIndex(r.Parent, r.ParentIndex, f.Parents) }) {
@@ -79,7 +79,7 @@ func isFirstOnParent(tx *state.Tx, f *Facts) (bool, error) {
 		if id := f.MakeVLAN[name]; id != 0 {
 			at = state.Attachment{TrunkIndex: p.Index, VLAN: id}
 		}
-		if user, err := tx.OnParent(at.Domain()); err != nil || user == nil {
+		if user, err := tx.OneInDomain(at.Domain()); err != nil || user == nil {
 			return err == nil, err
 		}
 	}

@@ -57,11 +57,11 @@ func (h *Hook) healOne(ctx context.Context, seen *state.Attachment, cfg *specs.C
 		return nil, err
 	}
 	for _, key := range []string{fmt.Sprintf("namespace %016x", seen.Cookie), seen.Key()} {
-		letGo, err := h.Store.Hold(ctx, key)
+		unlock, err := h.Store.Hold(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		defer letGo()
+		defer unlock()
 	}
 	a, err := h.recordedAttachment(ctx, seen.Key())
 	if err != nil || a == nil {
@@ -109,7 +109,7 @@ func (h *Hook) makeAgain(
 		return nil, err
 	}
 	a := &attaching{
-		Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, by: cfg.Agent.Attach, hostAddresses: facts.Host,
+		Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, attachKind: cfg.Agent.Attach, hostAddresses: facts.Host,
 		plan: &Plan{New: []*Interface{in}}, records: []*state.Attachment{recordAgain(old, in)}, seen: []seenFree{{}},
 	}
 	defer a.releaseLocks()
@@ -154,7 +154,7 @@ func (h *Hook) planAgain(c *container, a *state.Attachment, request *Request) (*
 	in.Text, in.Name, in.WantMAC = a.Selection, a.Interface, a.MAC
 	in.Pools, in.Static = [families][]*ipam.Pool{}, nil
 	for _, p := range a.Addresses {
-		if !plumb.IsLeased(a, p) {
+		if !plumb.IsFromDHCP(a, p) {
 			in.Static = append(in.Static, p)
 		}
 	}
@@ -181,7 +181,7 @@ func defaultAgain(c *container, a *state.Attachment, in *Interface) (had [famili
 	return had, nil
 }
 
-// recordAgain returns the record of the interface at its parent's new place.
+// recordAgain returns the record of the interface on its parent's new index.
 func recordAgain(old *state.Attachment, in *Interface) *state.Attachment {
 	r := *old
 	r.Lost, r.LinkIndex, r.MTU = true, 0, in.MTU
@@ -199,8 +199,9 @@ func recordAgain(old *state.Attachment, in *Interface) *state.Attachment {
 	return &r
 }
 
-// healSteps are the steps of a start, except that the leases move instead of being taken, and
-// that the counter slot stays.
+// healSteps does the steps of a start, with these differences: the leases move instead of being
+// claimed, the counter slot and the DHCP leases stay, a link half made is deleted, and the caller
+// has made the record and holds its lock.
 func (a *attaching) healSteps(ctx context.Context, old *state.Attachment) error {
 	steps := []struct {
 		name string
@@ -231,7 +232,7 @@ func (a *attaching) healSteps(ctx context.Context, old *state.Attachment) error 
 	return nil
 }
 
-// moveLeases moves the leases and the uses of VLANs to the parent's new place, and records the
+// moveLeases moves the leases and the uses of VLANs to the parent's new index, and records the
 // interface as lost until it is made: a run that is killed is repeated.
 func (a *attaching) moveLeases(ctx context.Context, old *state.Attachment) error {
 	in, r := a.plan.New[0], a.records[0]
@@ -279,7 +280,7 @@ func (a *attaching) deleteHalfMade(ctx context.Context) error {
 	return a.newReleaser().RemoveHalfMade(ctx, a.records[0])
 }
 
-// registerAgain lets the datapath count the interface at its new place, to the slot that it had.
+// registerAgain lets the datapath count the interface on its new parent, to the slot that it had.
 func (a *attaching) registerAgain(ctx context.Context, old *state.Attachment) (err error) {
 	if a.maps, err = a.Hook.openMaps(); err != nil {
 		a.warnUncounted("all", err)

@@ -201,7 +201,7 @@ func TestHealEndedHalfMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := h.store.View(t.Context(), func(tx *state.Tx) error {
-		ended, err := tx.Now(before)
+		ended, err := tx.Current(before)
 		if err == nil && (ended.Final == nil || ended.Final.Transmit.Total().Packets == 0) {
 			t.Errorf("the final counts are %+v", ended.Final)
 		}

@@ -46,7 +46,7 @@ type Hook struct {
 	growWithin time.Duration // how long a start waits for more of a shared pool; 0 for the constant
 
 	host     *network.Handle
-	left     release.Rest // read when the facts were gathered
+	sample   release.Sample // read when the facts were gathered
 	stopping bool
 }
 

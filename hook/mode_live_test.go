@@ -131,7 +131,7 @@ func TestAVLANMadeMeanwhileStays(t *testing.T) {
 	a := h.box("a", "v7")
 	name := h.parent + "v"
 	h.step = func(step string) error {
-		if step == "reserve" {
+		if step == "claim" {
 			ipIn(t, testnet.Here(t), "link add link "+h.parent+" name "+name+" type vlan id 7")
 			ipIn(t, testnet.Here(t), "link set "+name+" up")
 		}

@@ -17,21 +17,21 @@ import (
 // Facts are the inputs of a plan: the state of the host and of the container's namespace
 // before any change.
 type Facts struct {
-	Container string                        // the ID from the runtime
-	Name      string                        // the container's or pod's own name, or its ID
-	Links     map[string]bool               // names of the interfaces in the container's namespace
-	Default   [families]bool                // default routes that the engine has set there
-	Leave     bool                          // such a route stays and is no reason to refuse
-	NoDefault bool                          // the engine itself sets the default route
-	New       bool                          // no existing attachment satisfies a request
-	Pending   string                        // the engine's own network if the engine sets it up later, else ""
-	Host      []netip.Addr                  // the host's own addresses, never given to a container
-	Parents   map[string]*network.Parent    // by the name in the network; the trunk if the VLAN does not exist yet
-	MakeVLAN  map[string]int                // VLAN ID to make, or 0 if the parent exists; if nil, makeVLAN derives it
-	VLANs     map[string][]state.VLAN       // the VLANs of the parent, existing or to make, the inner first
-	Existing  []*state.Attachment           // attachments that the namespace already has
-	First     bool                          // a parent has no attachments although others have
-	Occupants map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
+	Container    string                        // the ID from the runtime
+	Name         string                        // the container's or pod's own name, or its ID
+	Links        map[string]bool               // names of the interfaces in the container's namespace
+	Default      [families]bool                // default routes that the engine has set there
+	Leave        bool                          // such a route stays and is no reason to refuse
+	NoDefault    bool                          // the engine itself sets the default route
+	AlwaysNew    bool                          // make each interface anew: the caller is a door
+	Pending      string                        // the engine's own network if the engine sets it up later, else ""
+	Host         []netip.Addr                  // the host's own addresses, never given to a container
+	Parents      map[string]*network.Parent    // by the name in the network; the trunk if the VLAN does not exist yet
+	MakeVLAN     map[string]int                // VLAN ID to make, or 0 if the parent exists; if nil, makeVLAN derives it
+	VLANs        map[string][]state.VLAN       // the VLANs of the parent, existing or to make, the inner first
+	Existing     []*state.Attachment           // attachments that the namespace already has
+	MayHaveMoved bool                          // a parent may be back with another index
+	Occupants    map[string][]network.Occupant // of an ipvlan's parent, in the host's namespace
 }
 
 // Families of addresses, as indexes.
@@ -48,8 +48,8 @@ func family(a netip.Addr) int {
 	return ipv6
 }
 
-// leasedFamilies returns the families whose addresses a DHCP server leases.
-func leasedFamilies(n *specs.Network) [families]bool {
+// dhcpFamilies returns the families whose addresses come from a DHCP server.
+func dhcpFamilies(n *specs.Network) [families]bool {
 	return [families]bool{ipv4: n.IPAM == specs.IPAMDHCP, ipv6: n.IPv6 == specs.IPv6DHCP}
 }
 
@@ -90,7 +90,7 @@ func MakePlan(requests []Request, f *Facts) (*Plan, error) {
 		seen[text]++
 		text = r.Text(seen[text])
 		p.texts = append(p.texts, text)
-		if a := existingAttachment(f, text); a != nil && !f.New {
+		if a := existingAttachment(f, text); a != nil && !f.AlwaysNew {
 			p.Kept = append(p.Kept, a)
 			continue
 		}
@@ -140,6 +140,9 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 	on := f.Parents[r.Net.Parent]
 	in := &Interface{Request: r, On: on, Name: r.Interface, WantMAC: r.MAC}
 	in.VLANs, in.MakeVLAN = f.VLANs[r.Net.Parent], f.makeVLAN(r.Net.Parent)
+	if in.MTU = in.Net.MTU; in.MTU == 0 {
+		in.MTU = in.On.MTU
+	}
 	if err := checkParent(in, f.Occupants[r.Net.Parent]); err != nil {
 		return nil, err
 	}
@@ -153,7 +156,7 @@ func planInterface(r *Request, f *Facts) (*Interface, error) {
 		in.Static = append(in.Static, netip.PrefixFrom(ip.Addr, s.Subnet.Bits()))
 		given[family(ip.Addr)] = true
 	}
-	in.DHCP = leasedFamilies(r.Net)
+	in.DHCP = dhcpFamilies(r.Net)
 	for fam, pools := range poolsOf(r.Net, f.Host) {
 		if !given[fam] {
 			in.Pools[fam] = pools
@@ -176,9 +179,6 @@ func (f *Facts) makeVLAN(parent string) int {
 }
 
 func checkParent(in *Interface, occupants []network.Occupant) error {
-	if in.MTU = in.Net.MTU; in.MTU == 0 {
-		in.MTU = in.On.MTU
-	}
 	switch {
 	case in.MTU > in.On.MTU:
 		return specs.Unusable("mtu", fmt.Sprint(in.MTU), "the parent %q has an MTU of only %d bytes", in.On.Name, in.On.MTU)

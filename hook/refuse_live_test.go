@@ -134,7 +134,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 }
 
 // A container whose counter slot is beyond the pinned maps, because max_endpoints
-// was raised and the agent not restarted, still exchanges an address.
+// was raised and the agent not restarted, still replaces an address.
 func TestAConflictWithASlotBeyondTheMaps(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

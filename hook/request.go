@@ -112,7 +112,7 @@ func checkAddresses(r *Request) error {
 
 // explainOutside returns the reason for which an address is in no subnet of a network.
 func explainOutside(n *specs.Network, addr netip.Addr) string {
-	if !leasedFamilies(n)[family(addr)] {
+	if !dhcpFamilies(n)[family(addr)] {
 		return "it is outside of the network's " + subnetsText(n)
 	}
 	name := "IPv4"

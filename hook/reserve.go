@@ -15,9 +15,9 @@ import (
 	"berth/specs"
 )
 
-// errMoved is returned if the facts of a plan are out of date: an attachment that
-// the container was to share is being released.
-var errMoved = errors.New("the attachment that the container shares is being released; start it again")
+// errShareEnding is returned if an attachment that the container was to share is being released,
+// so that the facts of the plan are out of date.
+var errShareEnding = errors.New("the attachment that the container shares is being released; start it again")
 
 // errParentMoved is returned if a parent, or its trunk, was replaced since the
 // facts were gathered.
@@ -75,9 +75,9 @@ func (a *attaching) recheckVLAN(in *Interface, r *state.Attachment) error {
 	return nil
 }
 
-// reserveResources claims everything that the attachments need and records them as
+// claimResources claims everything that the attachments need and records them as
 // attaching, in one transaction: all or nothing.
-func (a *attaching) reserveResources(ctx context.Context) error {
+func (a *attaching) claimResources(ctx context.Context) error {
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, in := range a.plan.New {
 			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
@@ -90,7 +90,7 @@ func (a *attaching) reserveResources(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.undo.push("reserve", a.returnAddresses)
+	a.undo.push("claim", a.undoClaim)
 	return nil
 }
 
@@ -99,7 +99,7 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	if err := hostshim.CheckSharing(tx, r.Domain(), use); err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
 	}
-	if err := a.takeReserved(tx, in); err != nil {
+	if err := a.freeReserved(tx, in); err != nil {
 		return err
 	}
 	stake := plumb.Of(r)
@@ -138,7 +138,7 @@ func (a *attaching) reserveAddresses(tx *state.Tx, in *Interface, r *state.Attac
 		return had, err
 	}
 	r.Addresses = slices.Clone(in.Static)
-	if in.Had, err = a.recallLeases(tx, in); err != nil {
+	if in.Had, err = a.recallAddresses(tx, in); err != nil {
 		return had, err
 	}
 	if in.Net.Sticky {
@@ -166,13 +166,14 @@ func claimToken(tx *state.Tx, stake *plumb.Stake, token netip.Addr) error {
 	return specs.At("ipv6_token", lease.In(tx, stake.Domain).ClaimAddr(token, stake.Owner))
 }
 
-// takeReserved frees the leases of the addresses that the engine has reserved for the interface.
-func (a *attaching) takeReserved(tx *state.Tx, in *Interface) error {
+// freeReserved frees the leases of the addresses that the engine has reserved for the interface,
+// so that this transaction can claim them for it.
+func (a *attaching) freeReserved(tx *state.Tx, in *Interface) error {
 	if a.reserved == "" {
 		return nil
 	}
 	for _, p := range in.Static {
-		if err := lease.TakeOver(tx, lease.ReservationKey(a.reserved, p.Addr())); err != nil {
+		if err := lease.FreeForClaim(tx, lease.ReservationKey(a.reserved, p.Addr())); err != nil {
 			return err
 		}
 	}
@@ -218,13 +219,13 @@ func (a *attaching) shareAttachments(tx *state.Tx) error {
 	for _, kept := range a.plan.Kept {
 		r, err := tx.Attachment(kept.Key())
 		if errors.Is(err, state.ErrNotFound) {
-			return errMoved
+			return errShareEnding
 		}
 		if err != nil {
 			return err
 		}
 		if r.Leaving || r.Phase != specs.PhaseAttached {
-			return errMoved
+			return errShareEnding
 		}
 		if slices.Contains(r.Containers, a.ids[0]) {
 			continue

@@ -13,8 +13,9 @@ import (
 	"berth/specs"
 )
 
-// seenFree is the part of one interface's probe that an earlier probe has done: the
-// addresses that a prober has seen free on the LAN need no wait (see [Hook.ProbeAhead]).
+// seenFree holds the sightings of an interface's addresses, from a prober (see
+// [Hook.ProbeAhead]) or a reservation. An address is covered if a sighting replaces its probe, so
+// that the start does not wait.
 type seenFree struct {
 	sightings []lease.Sighting // of the addresses that the interface took from its pools
 	link      network.LinkInfo // the parent, before the probe
@@ -98,11 +99,11 @@ func (a *attaching) isProbed(i int) bool {
 func (a *attaching) waitProber(ctx context.Context, in *Interface) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(*in.Net.ConflictTimeout))
 	defer cancel()
-	letGo, err := a.Store.Hold(ctx, proberKey(in.Net.Name))
+	unlock, err := a.Store.Hold(ctx, proberKey(in.Net.Name))
 	if err != nil {
 		return false
 	}
-	letGo()
+	unlock()
 	return true
 }
 

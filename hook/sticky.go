@@ -5,27 +5,27 @@ import (
 	"berth/internal/state"
 )
 
-// remembers reports whether the addresses of a network's interfaces are remembered.
-// With DHCP they are asked for again; with a pool they are only if it is sticky.
+// remembers reports whether the addresses of a network's interfaces are remembered. With DHCP
+// the next start requests them again; with a pool it does so only if the network is sticky.
 func remembers(in *Interface) bool { return in.Net.Sticky || in.Net.UsesDHCP() }
 
-// recallLeases returns the addresses and the MAC that an interface of a sticky network, or
+// recallAddresses returns the addresses and the MAC that an interface of a sticky network, or
 // of one with DHCP, had when its container last ran, or the zero Memory if they are not
 // remembered.
-func (a *attaching) recallLeases(tx *state.Tx, in *Interface) (lease.Memory, error) {
+func (a *attaching) recallAddresses(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	if !remembers(in) {
 		return lease.Memory{}, nil
 	}
 	return lease.Recall(tx, a.stickyKey(in))
 }
 
-// storeLeases stores the addresses and the MAC of an interface whose network is sticky or uses DHCP,
-// except requested addresses, which will be requested again.
-func (a *attaching) storeLeases(tx *state.Tx, in *Interface, r *state.Attachment) error {
+// rememberAddresses stores the Memory of an interface whose network is sticky or uses DHCP: its
+// MAC and its addresses, except requested ones, which will be requested again.
+func (a *attaching) rememberAddresses(tx *state.Tx, in *Interface, r *state.Attachment) error {
 	if !remembers(in) {
 		return nil
 	}
-	m := lease.Memory{Held: len(r.DHCP) > 0}
+	m := lease.Memory{InLease: len(r.DHCP) > 0}
 	if !hasParentMAC(r.Driver, r.Mode) {
 		m.MAC = r.MAC
 	}

@@ -16,10 +16,10 @@ import (
 // [specs.Forever]. The kernel deletes the address at the end of the first.
 type Lifetimes struct{ Valid, Preferred specs.Seconds }
 
-// SetLeased adds an address with its lifetimes to a link, or sets those of an
+// SetDHCPAddress adds an address with its lifetimes to a link, or sets those of an
 // address that the link has. Errors are those of [Handle.AddAddress], without
 // ErrExists.
-func (h *Handle) SetLeased(index int, p netip.Prefix, l Lifetimes) error {
+func (h *Handle) SetDHCPAddress(index int, p netip.Prefix, l Lifetimes) error {
 	// struct ifa_cacheinfo, include/uapi/linux/if_addr.h
 	cache := binary.NativeEndian.AppendUint32(nil, uint32(l.Preferred))
 	cache = binary.NativeEndian.AppendUint32(cache, uint32(l.Valid))
@@ -28,10 +28,10 @@ func (h *Handle) SetLeased(index int, p netip.Prefix, l Lifetimes) error {
 	return addressError(index, p, h.requestAck(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, parts...))
 }
 
-// WaitLeased is [Handle.SetLeased] for an ipvlan address that a container which has
+// WaitDHCPAddress is [Handle.SetDHCPAddress] for an ipvlan address that a container which has
 // just ended may still hold.
-func (h *Handle) WaitLeased(ctx context.Context, host *Handle, index int, p netip.Prefix, l Lifetimes) error {
-	holder, err := waitFree(ctx, ErrAddressInUse, func() error { return h.SetLeased(index, p, l) },
+func (h *Handle) WaitDHCPAddress(ctx context.Context, host *Handle, index int, p netip.Prefix, l Lifetimes) error {
+	holder, err := waitFree(ctx, ErrAddressInUse, func() error { return h.SetDHCPAddress(index, p, l) },
 		func() (string, error) { return h.holderOfAddress(host, index, p.Addr()) })
 	return withHolder(err, holder)
 }

@@ -74,7 +74,7 @@ type Agent struct {
 	isolated       map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
 	failed         map[int]string
 	healMarked     time.Time       // when `berth heal` was asked for last
-	epoch          int64           // of the datapath: records of an earlier epoch need registering
+	generation     int64           // of the datapath: records of an earlier generation need registering
 	loggedProblems map[string]bool // problems that are in the log already
 
 	wakes     chan struct{}
@@ -197,7 +197,7 @@ func (a *Agent) resyncAll(ctx context.Context, watch *watcher, g ground.Ground) 
 	if err := g.Check(); err != nil {
 		return err
 	}
-	a.epoch++
+	a.generation++
 	a.isolated = nil
 	a.drift.scheduleRound()
 	a.reconcile(ctx, watch)

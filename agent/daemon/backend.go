@@ -97,7 +97,7 @@ func (a *Agent) openDatapath() (err error) {
 	}
 	a.datapath, a.reader = d, reader
 	a.done, a.failed = map[int]specs.MAC{}, map[int]string{}
-	a.epoch++
+	a.generation++
 	a.vlans, a.isolated = nil, nil
 	a.maps.setMaps(d.Maps())
 	return nil
@@ -136,7 +136,7 @@ func (a *Agent) keepPinned() error {
 	missing, err := a.datapath.Repin()
 	if missing {
 		a.log.Warn("pinned objects were removed while the agent was running; pinning them again", "directory", dir)
-		a.epoch++
+		a.generation++
 		a.isolated = nil
 	}
 	if err != nil {

@@ -22,8 +22,8 @@ const driftGather = 50 * time.Millisecond
 // notification was lost. If notifications are unavailable, each resync checks all.
 const driftRound = 500
 
-// place is a link of a namespace.
-type place struct{ nsid, index int }
+// linkID identifies a link of a namespace.
+type linkID struct{ nsid, index int }
 
 // drifter compares interfaces with their records, and reports each difference once. Its
 // first group belongs to the goroutine of runInspections.
@@ -34,12 +34,12 @@ type drifter struct {
 	turn     int                         // index of the record with which the next round begins
 	notified bool                        // whether notifications of other namespaces arrive
 
-	wakes  chan struct{}
-	mu     sync.Mutex
-	places map[place]bool // that have changed
-	onHost bool           // whether an interface of the host has changed
-	every  bool           // whether anything may have changed
-	round  bool           // whether the next batch is due, without a known change
+	wakes        chan struct{}
+	mu           sync.Mutex
+	changedLinks map[linkID]bool // that have changed
+	onHost       bool            // whether an interface of the host has changed
+	every        bool            // whether anything may have changed
+	round        bool            // whether the next batch is due, without a known change
 }
 
 // reportedFindings holds the current findings of one attachment that were reported.
@@ -54,7 +54,7 @@ func newDrifter(a *Agent, notified bool) (*drifter, error) {
 		return nil, err
 	}
 	return &drifter{a: a, host: host, notified: notified, reported: make(map[string]reportedFindings),
-		wakes: make(chan struct{}, 1), places: make(map[place]bool), every: true}, nil
+		wakes: make(chan struct{}, 1), changedLinks: make(map[linkID]bool), every: true}, nil
 }
 
 // noteChange records a change. It does not block.
@@ -66,7 +66,7 @@ func (d *drifter) noteChange(c network.Change) {
 	case c.NSID < 0:
 		d.onHost = true
 	default:
-		d.places[place{c.NSID, c.Index}] = true
+		d.changedLinks[linkID{c.NSID, c.Index}] = true
 	}
 	d.mu.Unlock()
 	poke(d.wakes)
@@ -109,8 +109,8 @@ func (d *drifter) runInspections(ctx context.Context) {
 // batch.
 func (d *drifter) inspectDue(ctx context.Context) error {
 	d.mu.Lock()
-	places, onHost, every, round := d.places, d.onHost, d.every, d.round
-	d.places, d.onHost, d.every, d.round = make(map[place]bool), false, false, false
+	changedLinks, onHost, every, round := d.changedLinks, d.onHost, d.every, d.round
+	d.changedLinks, d.onHost, d.every, d.round = make(map[linkID]bool), false, false, false
 	d.mu.Unlock()
 	now, err := d.a.records.currentReading(ctx)
 	if err != nil {
@@ -123,7 +123,7 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 		}
 		inTurn := round && (i-d.turn+len(now.all))%len(now.all) < driftRound
 		shared := onHost && r.Mode == specs.ModePassthru
-		if every || inTurn || shared || !r.compared.Load() || places[place{r.nsid, r.linkIndex}] {
+		if every || inTurn || shared || !r.compared.Load() || changedLinks[linkID{r.nsid, r.linkIndex}] {
 			due = append(due, r)
 		}
 	}

@@ -54,7 +54,7 @@ func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]
 		}
 		return a.store.View(ctx, func(tx *state.Tx) error {
 			for _, r := range some {
-				at, err := tx.Now(r.keyFields())
+				at, err := tx.Current(r.keyFields())
 				if errors.Is(err, state.ErrNotFound) || err == nil && !all && at.Phase == specs.PhaseEnded {
 					continue
 				}

@@ -66,7 +66,7 @@ func (a *Agent) detachParent(ctx context.Context, index int, links []link) error
 	}
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, domain := range domainsOf(index, links) {
-			if user, err := tx.OnParent(domain); err != nil || user != nil {
+			if user, err := tx.OneInDomain(domain); err != nil || user != nil {
 				return err
 			}
 		}
@@ -120,7 +120,7 @@ func (a *Agent) reconcileNow(ctx context.Context) error {
 // and reports whether there were any. It runs once per set of links, as a parent may be
 // missing for long.
 func (a *Agent) rehomeStrays(ctx context.Context, w *world, note func(error)) bool {
-	there, names := make(map[int]bool), fmt.Sprint(a.epoch)
+	there, names := make(map[int]bool), fmt.Sprint(a.generation)
 	for _, l := range w.links {
 		there[l.index] = true
 		names += fmt.Sprintf(" %d %s", l.index, l.name)

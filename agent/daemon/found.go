@@ -25,9 +25,9 @@ func evidenceOf(k specs.Kind) (specs.Evidence, specs.Certainty) {
 }
 
 // reportFindings reports findings about an attachment, unless it has ended meanwhile, and counts
-// them. first is true for the first check since the agent started; a finding that is
-// already in the counters was then reported by a previous agent and is not counted again.
-func (a *Agent) reportFindings(ctx context.Context, r *record, all []finding, first bool) error {
+// them. If skipCounted is set, a kind that the slot has counted already is not counted again: an
+// agent has reported it before.
+func (a *Agent) reportFindings(ctx context.Context, r *record, all []finding, skipCounted bool) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (a *Agent) reportFindings(ctx context.Context, r *record, all []finding, fi
 			return err
 		}
 		live = true
-		return a.countFindings(at.Slot, all, first)
+		return a.countFindings(at.Slot, all, skipCounted)
 	})
 	if !live {
 		return err
@@ -57,7 +57,7 @@ func (a *Agent) reportFindings(ctx context.Context, r *record, all []finding, fi
 }
 
 // countFindings adds findings to the counters of a slot; it does nothing if slot is 0.
-func (a *Agent) countFindings(slot uint32, all []finding, first bool) error {
+func (a *Agent) countFindings(slot uint32, all []finding, skipCounted bool) error {
 	if slot == 0 {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (a *Agent) countFindings(slot uint32, all []finding, first bool) error {
 		}
 		var errs []error
 		for _, f := range all {
-			if first && before[f.kind].Packets > 0 {
+			if skipCounted && before[f.kind].Packets > 0 {
 				continue
 			}
 			errs = append(errs, maps.AddViolation(slot, f.kind, 1))

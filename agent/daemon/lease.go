@@ -12,21 +12,21 @@ import (
 	"berth/specs"
 )
 
-// leaseRecord is the DHCP lease of one family of an attachment.
-type leaseRecord struct {
+// dhcpLease is the DHCP lease of one family of an attachment.
+type dhcpLease struct {
 	family  string
 	address netip.Prefix  // the zero prefix if there is none
 	ends    time.Duration // by CLOCK_BOOTTIME; 0 if it never ends
 	lost    string        // why there is none
 }
 
-func leaseRecords(a *state.Attachment) (all []leaseRecord) {
+func dhcpLeasesOf(a *state.Attachment) (all []dhcpLease) {
 	for i := range a.DHCP {
 		c := &a.DHCP[i]
 		if c.Unmanaged {
 			continue
 		}
-		l := leaseRecord{family: c.Family(), lost: c.Lost}
+		l := dhcpLease{family: c.Family(), lost: c.Lost}
 		if c.Lease != nil {
 			l.address = c.Lease.Address
 			l.ends, _ = c.Ends()
@@ -42,7 +42,7 @@ func leaseEvents(old, now *record) (all []specs.Event) {
 		return nil
 	}
 	for _, l := range now.leases {
-		i := slices.IndexFunc(old.leases, func(o leaseRecord) bool { return o.family == l.family })
+		i := slices.IndexFunc(old.leases, func(o dhcpLease) bool { return o.family == l.family })
 		if i < 0 || old.leases[i].address == l.address {
 			continue
 		}

@@ -232,7 +232,7 @@ func (n *namer) askEngines(ctx context.Context, r *record) (*state.Names, error)
 // container; its earlier answer stays.
 func (n *namer) storeNames(ctx context.Context, some []*record, answers []*state.Names) error {
 	fresh := func(tx *state.Tx, i int) *state.Names {
-		at, err := tx.Now(some[i].keyFields())
+		at, err := tx.Current(some[i].keyFields())
 		if answers[i] == nil || err != nil {
 			return nil
 		}

@@ -169,19 +169,19 @@ func isOwnLink(all []*record) func(*observe.Interface) bool {
 		parent int
 		mac    specs.MAC
 	}
-	aliases, places, macs := make(map[string]bool), make(map[place]bool), make(map[mac]bool)
+	aliases, recorded, macs := make(map[string]bool), make(map[linkID]bool), make(map[mac]bool)
 	for _, r := range all {
 		if r.observed {
 			continue
 		}
 		aliases["berth:"+r.key] = true
 		if r.isLive() {
-			places[place{r.nsid, r.linkIndex}] = r.linkIndex != 0
+			recorded[linkID{r.nsid, r.linkIndex}] = r.linkIndex != 0
 			macs[mac{r.parentIndex, r.MAC}] = r.Driver == specs.Macvlan
 		}
 	}
 	return func(i *observe.Interface) bool {
 		return aliases[i.Link.Alias] || i.NSID == observe.Host && strings.HasPrefix(i.Link.Alias, "berth:host/") ||
-			places[place{i.NSID, i.Link.Index}] || !i.IsIPvlan() && macs[mac{i.Link.ParentIndex, i.Link.MAC}]
+			recorded[linkID{i.NSID, i.Link.Index}] || !i.IsIPvlan() && macs[mac{i.Link.ParentIndex, i.Link.MAC}]
 	}
 }

@@ -25,10 +25,10 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	}
 	note(watch.watchDirs())
 	note(a.followConfig())
-	found := flaws{}
+	faults := flaws{}
 	pins := a.keepPinned()
 	note(pins)
-	found.addFlaw(allParents, pins)
+	faults.addFlaw(allParents, pins)
 	w, err := a.readWorld(ctx, note)
 	if err == nil && a.rehomeStrays(ctx, &w, note) {
 		w, err = a.readWorld(ctx, note)
@@ -36,7 +36,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 	note(err)
 	var parents []specs.ParentStatus // nil if not known
 	if err == nil {
-		parents = a.reconcileWorld(ctx, &w, found, note)
+		parents = a.reconcileWorld(ctx, &w, faults, note)
 	}
 	for _, p := range parents {
 		if p.Problem != "" {
@@ -49,7 +49,7 @@ func (a *Agent) reconcile(ctx context.Context, watch *watcher) {
 
 // reconcileWorld brings the datapath to the wanted state, and returns the state of the parents
 // after that.
-func (a *Agent) reconcileWorld(ctx context.Context, w *world, found flaws, note func(error)) []specs.ParentStatus {
+func (a *Agent) reconcileWorld(ctx context.Context, w *world, faults flaws, note func(error)) []specs.ParentStatus {
 	note(a.writeVLANs(w.links))
 	p := planParents(*w)
 	if a.applyPlan(ctx, p, w.links) {
@@ -60,10 +60,10 @@ func (a *Agent) reconcileWorld(ctx context.Context, w *world, found flaws, note 
 	}
 	note(a.writeHostAddresses(&w.facts, p.parents))
 	note(a.markVanished(w))
-	note(a.registerMissing(ctx, w.records, found))
-	note(a.missingSiblingPrograms(ctx, w.records, found))
-	a.addSlotFlaws(w.records, found)
-	found.markParents(p.parents)
+	note(a.registerMissing(ctx, w.records, faults))
+	note(a.missingSiblingPrograms(ctx, w.records, faults))
+	a.addSlotFlaws(w.records, faults)
+	faults.markParents(p.parents)
 	return p.parents
 }
 
@@ -140,26 +140,26 @@ const chunk = 256
 // registerMissing registers the live attachments that this process has not registered yet. A hook
 // registers its own if it finds the pinned maps; the agent registers those that exist when
 // it starts or after a purge.
-func (a *Agent) registerMissing(ctx context.Context, all []*record, found flaws) error {
+func (a *Agent) registerMissing(ctx context.Context, all []*record, faults flaws) error {
 	if a.datapath == nil {
 		return nil
 	}
 	var missing []*record
 	for _, r := range all {
-		if r.isLive() && r.slot != 0 && !r.lost && r.registered.Load() != a.epoch {
+		if r.isLive() && r.slot != 0 && !r.lost && r.registered.Load() != a.generation {
 			missing = append(missing, r)
 		}
 	}
 	var errs []error
 	for some := range slices.Chunk(missing, chunk) {
-		errs = append(errs, a.registerChunk(ctx, some, found))
+		errs = append(errs, a.registerChunk(ctx, some, faults))
 	}
 	return errors.Join(errs...)
 }
 
 // registerChunk registers within a transaction, so that no attachment ends meanwhile: an
 // attachment that is live then is unregistered after this, not before.
-func (a *Agent) registerChunk(ctx context.Context, some []*record, found flaws) error {
+func (a *Agent) registerChunk(ctx context.Context, some []*record, faults flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		var errs []error
 		for _, r := range some {
@@ -169,11 +169,11 @@ func (a *Agent) registerChunk(ctx context.Context, some []*record, found flaws) 
 			}
 			if err := a.registerEndpoint(a.datapath.Maps(), at); err != nil {
 				err = fmt.Errorf("register attachment %q: %w", r.key, err)
-				found.addFlaw(r.parentIndex, err)
+				faults.addFlaw(r.parentIndex, err)
 				errs = append(errs, err)
 				continue
 			}
-			r.registered.Store(a.epoch)
+			r.registered.Store(a.generation)
 		}
 		return errors.Join(errs...)
 	})

@@ -27,8 +27,8 @@ type record struct {
 	nsid        int // the host's number of the namespace
 	linkIndex   int // of the interface there
 	phase       specs.Phase
-	past        *past         // nil if there are none
-	leases      []leaseRecord // of DHCP; nil if there are none
+	past        *past       // nil if there are none
+	leases      []dhcpLease // of DHCP; nil if there are none
 	slot        uint32
 	sibling     bool                 // whether its interface needs the sibling program
 	receiver    bool                 // whether it needs the receiver program, if its parent enforces
@@ -43,8 +43,8 @@ type record struct {
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
-	inside     atomic.Int64  // the epoch in which the interface's own programs were last seen
-	registered atomic.Int64  // the epoch of the datapath in which it was registered
+	inside     atomic.Int64  // the generation in which the interface's own programs were last seen
+	registered atomic.Int64  // the generation of the datapath in which it was registered
 	shown      atomic.Uint64 // frames shown by the last scrape
 	broken     uint64        // frames that broke its mode, as counted by the scrape under way
 }
@@ -104,7 +104,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		noHeal: a.NoHeal, lost: a.Lost,
 		sibling: release.NeedsSibling(a) && !a.Observed, receiver: release.NeedsReceiver(a), observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
-		past: pastOf(a), leases: leaseRecords(a), engineNet: a.EngineNetwork,
+		past: pastOf(a), leases: dhcpLeasesOf(a), engineNet: a.EngineNetwork,
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]

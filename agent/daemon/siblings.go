@@ -70,18 +70,18 @@ func enforcedParents(all []*record) map[int]bool {
 // missingSiblingPrograms returns a problem if interfaces lack a program of their own, because they
 // were attached before this agent or the program was removed. Attaching it needs entry into
 // their namespaces, which the agent may not have.
-func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found flaws) error {
+func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, faults flaws) error {
 	if a.datapath == nil || a.off {
 		return nil
 	}
 	if err := a.datapath.OwnProgramsError(); err != nil {
-		return siblingsUnsupported(all, err, found)
+		return siblingsUnsupported(all, err, faults)
 	}
 	var some []*record
 	linked, enforced := a.datapath.LinkedInsides(), enforcedParents(all)
 	for _, r := range all {
 		receiver := r.receiver && enforced[r.parentIndex]
-		known := r.inside.Load() == a.epoch && (!r.sibling || linked(bpf.SiblingProgram, r.slot)) &&
+		known := r.inside.Load() == a.generation && (!r.sibling || linked(bpf.SiblingProgram, r.slot)) &&
 			(!receiver || linked(bpf.ReceiverProgram, r.slot))
 		if (r.sibling || receiver) && r.phase == specs.PhaseAttached && !known {
 			some = append(some, r)
@@ -89,7 +89,7 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found
 	}
 	n := make(map[string]int)
 	for part := range slices.Chunk(some, chunk) {
-		if err := a.countMissing(ctx, part, n, found); err != nil {
+		if err := a.countMissing(ctx, part, n, faults); err != nil {
 			return fmt.Errorf("look for the interfaces' own programs: %w", err)
 		}
 	}
@@ -103,9 +103,9 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, found
 }
 
 // countMissing adds the number of interfaces without a program to n, by the problem's text, and
-// the flaws of their parents to found. Each of some is on a parent that enforces, or needs the
+// the flaws of their parents to faults. Each of some is on a parent that enforces, or needs the
 // sibling program.
-func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]int, found flaws) error {
+func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]int, faults flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, r := range some {
 			at, err := tx.Attachment(r.key)
@@ -117,7 +117,7 @@ func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]i
 				return err
 			}
 			if len(lacked) == 0 {
-				r.inside.Store(a.epoch)
+				r.inside.Store(a.generation)
 				continue
 			}
 			if a.isLinkGone(at) {
@@ -125,7 +125,7 @@ func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]i
 			}
 			texts := r.textsOf(lacked[0])
 			n[texts.problem]++
-			found.addOnce(r.parentIndex, texts.parent)
+			faults.addOnce(r.parentIndex, texts.parent)
 		}
 		return nil
 	})
@@ -147,14 +147,14 @@ func (a *Agent) isLinkGone(at *state.Attachment) bool {
 
 // siblingsUnsupported returns the problem of missingSiblingPrograms if the kernel cannot run
 // the sibling program.
-func siblingsUnsupported(all []*record, why error, found flaws) error {
+func siblingsUnsupported(all []*record, why error, faults flaws) error {
 	var errs []error
 	for _, driver := range []specs.Driver{specs.IPvlan, specs.Macvlan} {
 		any := false
 		for _, r := range all {
 			if r.sibling && r.Driver == driver && r.isLive() {
 				any = true
-				found.addOnce(r.parentIndex, lacks[driver].parent)
+				faults.addOnce(r.parentIndex, lacks[driver].parent)
 			}
 		}
 		if any {

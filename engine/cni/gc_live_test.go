@@ -78,7 +78,7 @@ func TestGCGoesOn(t *testing.T) {
 		r.ifname = fmt.Sprintf("net%d", i)
 		n.must("ADD", r)
 	}
-	letGo, err := n.Store.Hold(t.Context(), n.Attachments("c1")[0].Key())
+	unlock, err := n.Store.Hold(t.Context(), n.Attachments("c1")[0].Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestGCGoesOn(t *testing.T) {
 	if len(n.Attachments("c1")) != 1 || len(n.Attachments("c2")) != 0 {
 		t.Errorf("records:\n%s", n.Records())
 	}
-	letGo()
+	unlock()
 	n.must("GC", request{conf: gcConf()})
 	n.RequireNothing(ns)
 }

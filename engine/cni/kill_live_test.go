@@ -20,7 +20,7 @@ import (
 func logOf(n *node) *slog.Logger { return slog.New(slog.NewTextHandler(n.Output(), nil)) }
 
 // steps are the steps of an attachment after which something exists.
-var steps = []string{"reserve", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
+var steps = []string{"claim", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
 
 // TestKilled kills ADD by SIGKILL after each step, and requires that each way of cleaning up
 // leaves nothing and the next ADD works.

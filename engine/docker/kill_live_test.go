@@ -55,7 +55,7 @@ func (h *host) killed(step, name, body string) {
 }
 
 // joinSteps are the steps of Join after which something exists.
-var joinSteps = []string{"reserve", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
+var joinSteps = []string{"claim", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
 
 // TestKilled kills the driver by SIGKILL after each step of a request of an address and of Join.
 // docker repeats a call without an answer, or takes the container back: either way the container

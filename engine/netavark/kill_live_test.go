@@ -44,7 +44,7 @@ func (h *host) program(step, input string, args ...string) *exec.Cmd {
 }
 
 // steps are the steps of a setup after which something exists.
-var steps = []string{"reserve", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
+var steps = []string{"claim", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
 
 // TestKilled kills a setup by SIGKILL after each step. podman then calls teardown, which leaves
 // nothing, and the next setup works.

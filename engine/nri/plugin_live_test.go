@@ -150,7 +150,7 @@ func TestARefusalComesInTime(t *testing.T) {
 	n := newNode(t)
 	r := n.connectBoth()
 	p := newPod("slow", testnet.Namespace(t), "lan")
-	letGo := n.keepOut(p)
+	unlock := n.keepOut(p)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	err := r.RunPodSandbox(ctx, podEvent(p))
@@ -160,7 +160,7 @@ func TestARefusalComesInTime(t *testing.T) {
 	if got := n.Records(); got != "" {
 		t.Errorf("left behind:\n%s", got)
 	}
-	letGo()
+	unlock()
 	if err := r.RunPodSandbox(t.Context(), podEvent(p)); err != nil { // the runtime has not closed the plugin
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestARefusalComesInTime(t *testing.T) {
 }
 
 // keepOut keeps every hook from working in a pod's namespace.
-func (n *node) keepOut(p *api.PodSandbox) (letGo func()) {
+func (n *node) keepOut(p *api.PodSandbox) (unlock func()) {
 	n.Helper()
 	ns, err := network.OpenPath(p.Linux.Namespaces[1].Path)
 	if err != nil {
@@ -179,11 +179,11 @@ func (n *node) keepOut(p *api.PodSandbox) (letGo func()) {
 	if err != nil {
 		n.Fatal(err)
 	}
-	letGo, err = n.Store.Hold(n.Context(), fmt.Sprintf("namespace %016x", cookie))
+	unlock, err = n.Store.Hold(n.Context(), fmt.Sprintf("namespace %016x", cookie))
 	if err != nil {
 		n.Fatal(err)
 	}
-	return letGo
+	return unlock
 }
 
 // TestTheEndWaitsForAnAnswer requires that the plugin finishes its request before it ends,
@@ -193,7 +193,7 @@ func TestTheEndWaitsForAnAnswer(t *testing.T) {
 	n := newNode(t)
 	reached, goOn := make(chan bool), make(chan bool)
 	n.plugin.Step = func(step string) error {
-		if step == "reserve" {
+		if step == "claim" {
 			close(reached)
 			<-goOn
 		}

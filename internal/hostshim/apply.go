@@ -80,7 +80,7 @@ func (e *enabling) settleConflicts(ctx context.Context) error {
 	}
 	claimant := e.claimant(addrsOf(e.rec.Addresses))
 	return plumb.Settle(ctx, e.ns, time.Duration(*e.net.ConflictTimeout), []network.Claimant{claimant},
-		func(c network.Conflict) (netip.Addr, error) { return e.exchangeAddress(ctx, c) })
+		func(c network.Conflict) (netip.Addr, error) { return e.replaceAddress(ctx, c) })
 }
 
 func (e *enabling) claimant(addresses []netip.Addr) network.Claimant {
@@ -94,8 +94,8 @@ func addrsOf(prefixes []netip.Prefix) (all []netip.Addr) {
 	return all
 }
 
-// exchangeAddress replaces an address that is in use by the next free one of its subnet.
-func (e *enabling) exchangeAddress(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
+// replaceAddress replaces an address that is in use by the next free one of its subnet.
+func (e *enabling) replaceAddress(ctx context.Context, c network.Conflict) (next netip.Addr, err error) {
 	if slices.Contains(addrsOf(e.static), c.Addr) {
 		return next, specs.At("--ip", plumb.Taken(c))
 	}
@@ -103,7 +103,7 @@ func (e *enabling) exchangeAddress(ctx context.Context, c network.Conflict) (nex
 	stake, before := e.rec.stake(), e.rec.Addresses
 	err = e.Store.Update(ctx, func(tx *state.Tx) (err error) {
 		var all []netip.Prefix
-		if next, all, err = stake.Exchange(tx, e.pools[i:i+1], before, c); err != nil {
+		if next, all, err = stake.Replace(tx, e.pools[i:i+1], before, c); err != nil {
 			return err
 		}
 		e.rec.Addresses = all

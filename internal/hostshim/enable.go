@@ -111,7 +111,7 @@ func (e *enabling) runSteps(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"reserve", e.reserveResources},
+		{"claim", e.claimResources},
 		{"make the VLAN", e.ensureVLAN},
 		{"create the interface", e.createLink},
 		{"set it up", e.setUp},
@@ -139,8 +139,8 @@ func (e *enabling) runSteps(ctx context.Context) error {
 	return nil
 }
 
-// reserveResources claims everything that the shim needs and records it, in one transaction.
-func (e *enabling) reserveResources(ctx context.Context) error {
+// claimResources claims everything that the shim needs and records it, in one transaction.
+func (e *enabling) claimResources(ctx context.Context) error {
 	err := e.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := CheckSharing(tx, e.rec.domain(), e.rec.use()); err != nil {
 			return fmt.Errorf("parent %q: %w", e.net.Parent, err)

@@ -27,7 +27,7 @@ func CheckSharing(tx *state.Tx, domain string, use network.Use) error {
 			return fmt.Errorf("%w; disable it first: berth host disable %s", err, r.Network)
 		}
 	}
-	a, err := tx.OnParent(domain)
+	a, err := tx.OneInDomain(domain)
 	if err != nil || a == nil {
 		return err
 	}

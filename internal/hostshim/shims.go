@@ -75,11 +75,11 @@ func (s *Shims) withExclusive(ctx context.Context, name string, fn func(*network
 // withLocked is withExclusive, with the function that locks the key.
 func (s *Shims) withLocked(ctx context.Context, name string, hold func(key string) (func(), error),
 	fn func(*network.Handle, *Record) error) error {
-	letGo, err := hold(Key(name))
+	unlock, err := hold(Key(name))
 	if err != nil {
 		return err
 	}
-	defer letGo()
+	defer unlock()
 	host, err := network.NewHandle()
 	if err != nil {
 		return err

@@ -59,11 +59,11 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 	if err := k.Store.Prepare(); err != nil {
 		return err
 	}
-	release, err := k.holdKeeper(ctx)
-	if err != nil || release == nil {
+	unlock, err := k.holdKeeper(ctx)
+	if err != nil || unlock == nil {
 		return err
 	}
-	defer release()
+	defer unlock()
 	watch, err := fsnotify.NewWatcher()
 	if err != nil {
 		return err
@@ -98,13 +98,13 @@ func (k *Keeper) followRecords(ctx context.Context, watch *fsnotify.Watcher, unt
 	}
 }
 
-// holdKeeper waits until no other keeper works on the directory. release is nil if the
+// holdKeeper waits until no other keeper works on the directory. unlock is nil if the
 // context ended.
-func (k *Keeper) holdKeeper(ctx context.Context) (release func(), err error) {
+func (k *Keeper) holdKeeper(ctx context.Context) (unlock func(), err error) {
 	for ctx.Err() == nil {
-		release, err = k.Store.Hold(ctx, state.KeeperKey)
+		unlock, err = k.Store.Hold(ctx, state.KeeperKey)
 		if !errors.Is(err, state.ErrBusy) {
-			return release, err
+			return unlock, err
 		}
 		k.Log.Info("another berth-dhcp keeps the leases; waiting for its end")
 	}

@@ -122,7 +122,7 @@ func (w *work) renewed(ctx context.Context, a dhcp.Action) error {
 func (w *work) obtained(ctx context.Context, a dhcp.Action) error {
 	var d state.DHCPClient
 	err := w.change(ctx, func(tx *state.Tx, at *state.Attachment, now *state.DHCPClient) error {
-		if err := plumb.Of(at).ClaimLeased(tx, a.Lease.Address.Addr()); err != nil {
+		if err := plumb.Of(at).ClaimFromDHCP(tx, a.Lease.Address.Addr()); err != nil {
 			return err
 		}
 		if now.Lease != nil && now.Lease.Address != a.Lease.Address {
@@ -195,7 +195,7 @@ func (w *work) finish(ctx context.Context) error {
 // changed since the old lease, or if there is none, it also sets those. A route that
 // cannot be set is left out: servers are untrusted.
 func (w *work) set(l, old *dhcp.Lease, d *state.DHCPClient) error {
-	if err := w.inside.SetLeased(w.a.LinkIndex, l.Address, plumb.Lifetimes(l, exchange.Now())); err != nil {
+	if err := w.inside.SetDHCPAddress(w.a.LinkIndex, l.Address, plumb.Lifetimes(l, exchange.Now())); err != nil {
 		return err
 	}
 	routes := plumb.LeaseRoutes(l, d)

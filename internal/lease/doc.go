@@ -1,7 +1,8 @@
-// Package lease stores the addresses and MACs that attachments hold, in the
-// transactions of package state, so that a lease is claimed and freed together
-// with its attachment. It also remembers the last addresses of the interfaces of
-// sticky networks, and the order in which the addresses of a network were released.
+// Package lease stores the addresses and MACs that attachments, host shims and reservations
+// hold, in the transactions of package state, so that a lease is claimed and freed together
+// with the record of its owner. It also remembers the last addresses of the interfaces of
+// networks that are sticky or use DHCP, and the order in which the addresses of a network were
+// released.
 //
 // It never reads the network: a probe (package network) decides whether another
 // host has an address before the address is used. It imports only specs, ipam,

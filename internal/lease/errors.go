@@ -18,7 +18,7 @@ type ExhaustedError struct {
 	Size    uint64       // number of addresses in the pool
 	Held    uint64       // leases in its range, of any network
 	Holders []Lease      // the first few of them
-	Shared  string       // the domain, if nodes share the pool; Size is then this node's
+	Shared  string       // the pool domain, if nodes share the pool; Size is then this node's
 	Why     string       // of a shared pool: why this node has no more of it, or ""
 
 	Foreign []state.ForeignAddress // further addresses of the pool, which other programs have
@@ -64,7 +64,7 @@ func (e *ExhaustedError) Error() string {
 // NotOwnedError reports that this node does not own a requested address or a MAC of a pool
 // that nodes share.
 type NotOwnedError struct {
-	Domain string
+	Domain string     // the pool domain
 	Addr   netip.Addr // zero for a MAC
 	MAC    specs.MAC  // zero for an address, and if this node has no prefix of MACs
 	Why    string     // why this node cannot get it, or ""

@@ -18,16 +18,17 @@ func (l *Leases) isForeign(a netip.Addr) bool {
 		if err == nil && f.Addr != a {
 			return false
 		}
-		if err != nil || l.isOnParent(&f) {
+		if err != nil || l.countsInDomain(&f) {
 			return true
 		}
 	}
 	return false
 }
 
-// isOnParent reports whether the address is held in the domain. The parent of a VLAN may not
-// exist yet, so that its index is unknown; any parent counts then.
-func (l *Leases) isOnParent(f *state.ForeignAddress) bool {
+// countsInDomain reports whether an address of another program's container is held in the
+// domain. The parent of a VLAN may not exist yet, so that its index is unknown; any parent counts
+// then.
+func (l *Leases) countsInDomain(f *state.ForeignAddress) bool {
 	var parent, vlan int
 	if n, _ := fmt.Sscanf(l.domain, "%d.%d", &parent, &vlan); n != 2 || vlan != 0 {
 		return true
@@ -48,7 +49,7 @@ func (l *Leases) ForeignIn(p *ipam.Pool) (all []state.ForeignAddress, err error)
 		}
 		known := len(all) > 0 && all[len(all)-1].Addr == f.Addr
 		given := slices.ContainsFunc(parts, func(part *ipam.Pool) bool { return part.GivesOut(f.Addr) })
-		if !known && given && l.isOnParent(&f) && !l.held.Has(addrKey(f.Addr)) {
+		if !known && given && l.countsInDomain(&f) && !l.held.Has(addrKey(f.Addr)) {
 			all = append(all, f)
 		}
 	}

@@ -26,13 +26,13 @@ const (
 
 // Owner is the holder of a lease.
 type Owner struct {
-	Key       string // the attachment's
+	Key       string // of the attachment, the host shim or the reservation
 	Container string // its first container, or "" for a host shim
 	Network   string // "" if defined in place
 	Reserved  bool   // the owner is a Reservation
 }
 
-// Lease is an address or a MAC that an attachment holds in its layer-2 domain.
+// Lease is an address or a MAC that an owner holds in a layer-2 domain.
 type Lease struct {
 	Domain    string     `json:"-"`
 	Addr      netip.Addr `json:"-"` // zero for a MAC's lease
@@ -41,8 +41,8 @@ type Lease struct {
 	Container string     `json:"container"`
 	Network   string     `json:"network"`
 	Since     time.Time  `json:"since"`
-	Ordered   bool       `json:"ordered,omitempty"`  // its release is remembered, see released
-	Shared    string     `json:"shared,omitempty"`   // the domain of the pool, if nodes share it
+	Ordered   bool       `json:"ordered,omitempty"`  // network with reuse "oldest": its release is remembered
+	Shared    string     `json:"shared,omitempty"`   // the pool domain, if nodes share the pool
 	Reserved  bool       `json:"reserved,omitempty"` // the owner is a Reservation
 }
 
@@ -77,7 +77,7 @@ func (l *Leases) Take(p *ipam.Pool, owner Owner) (netip.Addr, error) {
 }
 
 // Claim leases a requested address. It returns the error of [ipam.Pool.Allows], or an *InUseError
-// if another attachment holds the address. It succeeds if the owner already holds the address.
+// if another owner holds the address. It succeeds if the owner already holds the address.
 func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := p.Allows(a); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (l *Leases) Claim(p *ipam.Pool, a netip.Addr, owner Owner) error {
 	if err := l.checkOwned(p, a); err != nil {
 		return err
 	}
-	return l.claim(a, owner, terms{ordered: l.ordersReleaseOf(p, a), shared: p.Shared()})
+	return l.claim(a, owner, terms{ordered: l.remembersRelease(p, a), shared: p.Shared()})
 }
 
 // ClaimAddr is [Leases.Claim] for an address of no pool, which a DHCP server leased.
@@ -115,7 +115,7 @@ func (l *Leases) Holder(a netip.Addr) (*Lease, error) {
 	return l.findLease(l.addresses, addrKey(a))
 }
 
-// Release frees all addresses and MACs that an attachment holds in the domain.
+// Release frees all addresses and MACs that an owner holds in the domain.
 func (l *Leases) Release(owner string) error {
 	for _, key := range l.keysOf(owner) {
 		if err := l.freeKey(key, owner); err != nil {
@@ -125,7 +125,7 @@ func (l *Leases) Release(owner string) error {
 	return nil
 }
 
-// ReleaseAddr frees one address if the attachment holds it.
+// ReleaseAddr frees one address if the owner holds it.
 func (l *Leases) ReleaseAddr(a netip.Addr, owner string) error {
 	holder, err := l.Holder(a)
 	if err != nil || holder == nil || holder.Owner != owner {
@@ -162,10 +162,11 @@ func isAddress(key []byte) bool { return len(key) == len(addrKey(netip.Addr{})) 
 
 // putPooled leases an address of a pool.
 func (l *Leases) putPooled(p *ipam.Pool, a netip.Addr, owner Owner) error {
-	return l.putAddress(a, owner, terms{ordered: l.ordersReleaseOf(p, a), shared: p.Shared()})
+	return l.putAddress(a, owner, terms{ordered: l.remembersRelease(p, a), shared: p.Shared()})
 }
 
-func (l *Leases) ordersReleaseOf(p *ipam.Pool, a netip.Addr) bool {
+// remembersRelease reports whether the release of an address is to be remembered.
+func (l *Leases) remembersRelease(p *ipam.Pool, a netip.Addr) bool {
 	return p.Oldest() && p.Range().Contains(a)
 }
 

@@ -66,9 +66,9 @@ func (r *Reservation) Owner() Owner {
 	return Owner{Key: r.Key, Container: r.Endpoint, Network: r.Network, Reserved: true}
 }
 
-// TakeOver frees the lease of a reservation, so that an attachment can claim the address in the
-// same transaction. The reservation itself stays. It succeeds if there is none.
-func TakeOver(tx *state.Tx, key string) error {
+// FreeForClaim frees the lease of a reservation, so that an attachment can claim the address in
+// the same transaction. The reservation itself stays. It succeeds if there is none.
+func FreeForClaim(tx *state.Tx, key string) error {
 	r, err := FindReservation(tx, key)
 	if err != nil || r == nil {
 		return err
@@ -79,7 +79,7 @@ func TakeOver(tx *state.Tx, key string) error {
 // EndReservation deletes a reservation, and frees its lease if no attachment has taken it over.
 // It succeeds if there is none.
 func EndReservation(tx *state.Tx, key string) error {
-	if err := TakeOver(tx, key); err != nil {
+	if err := FreeForClaim(tx, key); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketReserved).Delete([]byte(key))

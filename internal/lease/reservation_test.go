@@ -28,7 +28,7 @@ func TestReservation(t *testing.T) {
 		if err := l.Claim(pool, addr, other); !errors.As(err, &inUse) || inUse.Error() != `address 192.0.2.7 is reserved for another container (network "lan")` {
 			t.Errorf("a claim of a reserved address: %v", err)
 		}
-		if err := errors.Join(lease.TakeOver(tx, r.Key), l.Claim(pool, addr, other), lease.EndReservation(tx, r.Key)); err != nil {
+		if err := errors.Join(lease.FreeForClaim(tx, r.Key), l.Claim(pool, addr, other), lease.EndReservation(tx, r.Key)); err != nil {
 			return err
 		}
 		if h, err := l.Holder(addr); err != nil || h == nil || h.Owner != other.Key {
@@ -38,7 +38,7 @@ func TestReservation(t *testing.T) {
 		if left != nil {
 			t.Errorf("left %+v", left)
 		}
-		return errors.Join(err, lease.TakeOver(tx, r.Key), lease.EndReservation(tx, r.Key))
+		return errors.Join(err, lease.FreeForClaim(tx, r.Key), lease.EndReservation(tx, r.Key))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,9 +20,9 @@ import (
 // Buckets of pools that nodes share. The agent opens and closes parts (see package cluster);
 // a transaction that leases an address sees either.
 const (
-	bucketParts   = "shared parts"   // domain, NUL, text of a Part → nothing
-	bucketWishes  = "shared wishes"  // domain, NUL, address or nothing → nothing
-	bucketTrouble = "shared trouble" // domain → why this node gets no more of the pool
+	bucketParts   = "shared parts"   // pool domain, NUL, text of a Part → nothing
+	bucketWishes  = "shared wishes"  // pool domain, NUL, address or nothing → nothing
+	bucketTrouble = "shared trouble" // pool domain → why this node gets no more of the pool
 )
 
 // Part is a part of a shared pool that this node owns: a block of addresses, one address
@@ -52,9 +52,9 @@ func parsePart(text string) (p Part, err error) {
 	return Part{MAC: [2]byte(octets)}, nil
 }
 
-// Parts returns the open parts of a domain, addresses in their order.
-func Parts(tx *state.Tx, domain string) (all []Part, err error) {
-	for text := range namesOf(tx.Bucket(bucketParts), domain) {
+// Parts returns the open parts of a pool domain, addresses in their order.
+func Parts(tx *state.Tx, poolDomain string) (all []Part, err error) {
+	for text := range namesOf(tx.Bucket(bucketParts), poolDomain) {
 		p, err := parsePart(text)
 		if err != nil {
 			return nil, err
@@ -65,13 +65,13 @@ func Parts(tx *state.Tx, domain string) (all []Part, err error) {
 	return all, nil
 }
 
-// namesOf returns the names of a domain in a bucket whose keys are domain, NUL, name.
-func namesOf(b *bbolt.Bucket, domain string) map[string]bool {
+// namesOf returns the names of a pool domain in a bucket whose keys are domain, NUL, name.
+func namesOf(b *bbolt.Bucket, poolDomain string) map[string]bool {
 	all := map[string]bool{}
 	if b == nil {
 		return all
 	}
-	prefix := []byte(domain + "\x00")
+	prefix := []byte(poolDomain + "\x00")
 	c := b.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		all[string(k[len(prefix):])] = true
@@ -79,17 +79,17 @@ func namesOf(b *bbolt.Bucket, domain string) map[string]bool {
 	return all
 }
 
-// ResetParts opens exactly these parts of a domain.
-func ResetParts(tx *state.Tx, domain string, parts []Part) error {
-	b, old := tx.Bucket(bucketParts), namesOf(tx.Bucket(bucketParts), domain)
+// ResetParts opens exactly these parts of a pool domain.
+func ResetParts(tx *state.Tx, poolDomain string, parts []Part) error {
+	b, old := tx.Bucket(bucketParts), namesOf(tx.Bucket(bucketParts), poolDomain)
 	for _, p := range parts {
 		delete(old, p.String())
-		if err := OpenPart(tx, domain, p); err != nil {
+		if err := OpenPart(tx, poolDomain, p); err != nil {
 			return err
 		}
 	}
 	for text := range old {
-		if err := b.Delete([]byte(domain + "\x00" + text)); err != nil {
+		if err := b.Delete([]byte(poolDomain + "\x00" + text)); err != nil {
 			return err
 		}
 	}
@@ -97,38 +97,38 @@ func ResetParts(tx *state.Tx, domain string, parts []Part) error {
 }
 
 // OpenPart lets addresses or MACs of a part be leased.
-func OpenPart(tx *state.Tx, domain string, p Part) error {
-	return tx.Bucket(bucketParts).Put([]byte(domain+"\x00"+p.String()), []byte{})
+func OpenPart(tx *state.Tx, poolDomain string, p Part) error {
+	return tx.Bucket(bucketParts).Put([]byte(poolDomain+"\x00"+p.String()), []byte{})
 }
 
 // ClosePart ends that. Unless force is set, it changes nothing and returns false if an address
 // of the part is leased.
-func ClosePart(tx *state.Tx, domain string, p Part, force bool) (closed bool, err error) {
+func ClosePart(tx *state.Tx, poolDomain string, p Part, force bool) (closed bool, err error) {
 	if !force {
-		leased, err := SharedAddresses(tx, domain)
+		leased, err := SharedAddresses(tx, poolDomain)
 		if err != nil || slices.ContainsFunc(leased, p.Prefix.Contains) {
 			return false, err
 		}
 	}
-	return true, tx.Bucket(bucketParts).Delete([]byte(domain + "\x00" + p.String()))
+	return true, tx.Bucket(bucketParts).Delete([]byte(poolDomain + "\x00" + p.String()))
 }
 
-// SharedAddresses returns the leased addresses of a domain's pool.
-func SharedAddresses(tx *state.Tx, domain string) (leased []netip.Addr, err error) {
+// SharedAddresses returns the leased addresses of the pool with a pool domain.
+func SharedAddresses(tx *state.Tx, poolDomain string) (leased []netip.Addr, err error) {
 	for l, err := range All(tx) {
 		if err != nil {
 			return nil, err
 		}
-		if l.Shared == domain {
+		if l.Shared == poolDomain {
 			leased = append(leased, l.Addr)
 		}
 	}
 	return leased, nil
 }
 
-// SharedFree returns the number of addresses in the open blocks of a domain that are not leased.
-func SharedFree(tx *state.Tx, domain string, p *ipam.Pool) (n int, err error) {
-	parts, err := Parts(tx, domain)
+// SharedFree returns the number of addresses in the open blocks of a pool domain that are not leased.
+func SharedFree(tx *state.Tx, poolDomain string, p *ipam.Pool) (n int, err error) {
+	parts, err := Parts(tx, poolDomain)
 	if err != nil {
 		return 0, err
 	}
@@ -137,7 +137,7 @@ func SharedFree(tx *state.Tx, domain string, p *ipam.Pool) (n int, err error) {
 			n += int(p.Within(part.Prefix).Size())
 		}
 	}
-	leased, err := SharedAddresses(tx, domain)
+	leased, err := SharedAddresses(tx, poolDomain)
 	for _, a := range leased {
 		if slices.ContainsFunc(parts, func(part Part) bool { return part.Prefix.Contains(a) }) && p.Range().Contains(a) {
 			n--
@@ -191,13 +191,13 @@ func (l *Leases) checkOwned(p *ipam.Pool, a netip.Addr) error {
 // TakeSharedMAC is [Leases.TakeMAC] for a network with a shared pool: the MAC begins with a
 // prefix that only this node has. Its last three octets are those of want if want is not zero
 // and no other attachment has that MAC, else random.
-func (l *Leases) TakeSharedMAC(domain string, owner Owner, want specs.MAC) (specs.MAC, error) {
-	prefixes, err := l.macPrefixes(domain)
+func (l *Leases) TakeSharedMAC(poolDomain string, owner Owner, want specs.MAC) (specs.MAC, error) {
+	prefixes, err := l.macPrefixes(poolDomain)
 	if err != nil {
 		return specs.MAC{}, err
 	}
 	if len(prefixes) == 0 {
-		return specs.MAC{}, &NotOwnedError{Domain: domain, Why: Trouble(l.tx, domain)}
+		return specs.MAC{}, &NotOwnedError{Domain: poolDomain, Why: Trouble(l.tx, poolDomain)}
 	}
 	m := want
 	for i := range maxTries {
@@ -210,11 +210,11 @@ func (l *Leases) TakeSharedMAC(domain string, owner Owner, want specs.MAC) (spec
 			return m, err
 		}
 	}
-	return specs.MAC{}, fmt.Errorf("lease a MAC of domain %q: none was free in %d tries", domain, maxTries)
+	return specs.MAC{}, fmt.Errorf("lease a MAC of domain %q: none was free in %d tries", poolDomain, maxTries)
 }
 
-func (l *Leases) macPrefixes(domain string) (all [][2]byte, err error) {
-	parts, err := Parts(l.tx, domain)
+func (l *Leases) macPrefixes(poolDomain string) (all [][2]byte, err error) {
+	parts, err := Parts(l.tx, poolDomain)
 	for _, p := range parts {
 		if !p.Prefix.IsValid() {
 			all = append(all, p.MAC)
@@ -228,26 +228,26 @@ const dockersMAC = 0x42
 
 // ClaimSharedMAC is [Leases.ClaimMAC] for a network with a shared pool. It returns a
 // *NotOwnedError for a MAC that another node may give out.
-func (l *Leases) ClaimSharedMAC(domain string, m specs.MAC, owner Owner) error {
-	prefixes, err := l.macPrefixes(domain)
+func (l *Leases) ClaimSharedMAC(poolDomain string, m specs.MAC, owner Owner) error {
+	prefixes, err := l.macPrefixes(poolDomain)
 	if err != nil {
 		return err
 	}
 	if m[0] == 0x02 && m[1] != dockersMAC && !slices.Contains(prefixes, [2]byte(m[1:3])) {
-		return &NotOwnedError{Domain: domain, MAC: m}
+		return &NotOwnedError{Domain: poolDomain, MAC: m}
 	}
 	return l.ClaimMAC(m, owner)
 }
 
 // Wish records that a container's start waits for an address of a shared pool, or for any if
 // it is not valid. The agent answers by deleting the wish.
-func Wish(tx *state.Tx, domain string, a netip.Addr) error {
-	return tx.Bucket(bucketWishes).Put(wishKey(domain, a), []byte{})
+func Wish(tx *state.Tx, poolDomain string, a netip.Addr) error {
+	return tx.Bucket(bucketWishes).Put(wishKey(poolDomain, a), []byte{})
 }
 
-// Wishes returns the wishes of a domain. The zero address means any.
-func Wishes(tx *state.Tx, domain string) (all []netip.Addr) {
-	for text := range namesOf(tx.Bucket(bucketWishes), domain) {
+// Wishes returns the wishes of a pool domain. The zero address means any.
+func Wishes(tx *state.Tx, poolDomain string) (all []netip.Addr) {
+	for text := range namesOf(tx.Bucket(bucketWishes), poolDomain) {
 		a, _ := netip.ParseAddr(text)
 		all = append(all, a)
 	}
@@ -255,36 +255,36 @@ func Wishes(tx *state.Tx, domain string) (all []netip.Addr) {
 }
 
 // Wished reports whether a wish waits for its answer.
-func Wished(tx *state.Tx, domain string, a netip.Addr) bool {
+func Wished(tx *state.Tx, poolDomain string, a netip.Addr) bool {
 	b := tx.Bucket(bucketWishes)
-	return b != nil && b.Get(wishKey(domain, a)) != nil
+	return b != nil && b.Get(wishKey(poolDomain, a)) != nil
 }
 
 // AnswerWish deletes a wish.
-func AnswerWish(tx *state.Tx, domain string, a netip.Addr) error {
-	return tx.Bucket(bucketWishes).Delete(wishKey(domain, a))
+func AnswerWish(tx *state.Tx, poolDomain string, a netip.Addr) error {
+	return tx.Bucket(bucketWishes).Delete(wishKey(poolDomain, a))
 }
 
-func wishKey(domain string, a netip.Addr) []byte {
+func wishKey(poolDomain string, a netip.Addr) []byte {
 	if !a.IsValid() {
-		return []byte(domain + "\x00")
+		return []byte(poolDomain + "\x00")
 	}
-	return []byte(domain + "\x00" + a.String())
+	return []byte(poolDomain + "\x00" + a.String())
 }
 
 // SetTrouble records why this node gets no more of a shared pool, or "" if it does.
-func SetTrouble(tx *state.Tx, domain, why string) error {
+func SetTrouble(tx *state.Tx, poolDomain, why string) error {
 	if why == "" {
-		return tx.Bucket(bucketTrouble).Delete([]byte(domain))
+		return tx.Bucket(bucketTrouble).Delete([]byte(poolDomain))
 	}
-	return tx.Bucket(bucketTrouble).Put([]byte(domain), []byte(why))
+	return tx.Bucket(bucketTrouble).Put([]byte(poolDomain), []byte(why))
 }
 
 // Trouble returns the text of SetTrouble.
-func Trouble(tx *state.Tx, domain string) string {
+func Trouble(tx *state.Tx, poolDomain string) string {
 	b := tx.Bucket(bucketTrouble)
 	if b == nil {
 		return ""
 	}
-	return string(b.Get([]byte(domain)))
+	return string(b.Get([]byte(poolDomain)))
 }

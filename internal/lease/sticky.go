@@ -23,12 +23,12 @@ const (
 // forgotten first.
 const MaxSticky = 4096
 
-// Memory holds the addresses and the MAC that an interface of a sticky network
-// had when its container last ran.
+// Memory holds the addresses and the MAC that an interface had when its container last ran, if
+// its network is sticky or uses DHCP.
 type Memory struct {
 	Addresses []netip.Addr `json:"addresses"`
 	MAC       specs.MAC    `json:"mac,omitzero"`   // zero if it had its parent's
-	Held      bool         `json:"held,omitempty"` // a DHCP server leased the addresses, and they were not given back
+	InLease   bool         `json:"held,omitempty"` // a DHCP server leased the addresses, and they were not given back
 	Order     uint64       `json:"order"`
 }
 
@@ -82,13 +82,13 @@ func Remember(tx *state.Tx, key string, m Memory) error {
 	return forgetOldest(sticky, order, m.Order)
 }
 
-// Returned notes that the addresses of a Memory were given back to the DHCP server.
-func Returned(tx *state.Tx, key string) error {
+// NoteReturned records that the addresses of a Memory were given back to the DHCP server.
+func NoteReturned(tx *state.Tx, key string) error {
 	m, err := Recall(tx, key)
-	if err != nil || !m.Held {
+	if err != nil || !m.InLease {
 		return err
 	}
-	m.Held = false
+	m.InLease = false
 	return Remember(tx, key, m)
 }
 

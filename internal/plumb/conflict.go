@@ -21,10 +21,10 @@ var ErrConflict = errors.New("the address is in use on the LAN")
 const maxConflicts = 64
 
 // Settle probes for the addresses of interfaces before they are used, all at
-// once. If the LAN has one, exchange replaces it and returns the address to
-// probe for next; its error ends the probing. A timeout of 0 turns probing off.
+// once. If the LAN has one, replace leases another in its place and returns that one, to
+// probe for it next; its error ends the probing. A timeout of 0 turns probing off.
 func Settle(ctx context.Context, ns *network.Namespace, timeout time.Duration, all []network.Claimant,
-	exchange func(network.Conflict) (netip.Addr, error)) error {
+	replace func(network.Conflict) (netip.Addr, error)) error {
 	for range maxConflicts {
 		if timeout == 0 || len(all) == 0 {
 			return nil
@@ -35,7 +35,7 @@ func Settle(ctx context.Context, ns *network.Namespace, timeout time.Duration, a
 		}
 		next := make(map[string][]netip.Addr)
 		for _, c := range conflicts {
-			addr, err := exchange(c)
+			addr, err := replace(c)
 			if err != nil {
 				return err
 			}
@@ -65,10 +65,10 @@ func Taken(c network.Conflict) error {
 	return fmt.Errorf("%w: %s belongs to %s; request another, or remove it from that machine", ErrConflict, c.Addr, c.MAC)
 }
 
-// Exchange leases an address of the pools in place of one that the LAN has. It
+// Replace leases an address of the pools in place of one that the LAN has. It
 // returns the new address, and the record's addresses with the new one in place
 // of the old. The old one stays leased (see [Rejected]).
-func (s *Stake) Exchange(tx *state.Tx, pools []*ipam.Pool, addresses []netip.Prefix, c network.Conflict) (
+func (s *Stake) Replace(tx *state.Tx, pools []*ipam.Pool, addresses []netip.Prefix, c network.Conflict) (
 	next netip.Addr, all []netip.Prefix, err error) {
 	p, err := s.Take(tx, pools)
 	if err != nil {
@@ -93,7 +93,7 @@ type rejection struct {
 	addr        netip.Addr
 }
 
-// Add adds an address that a stake has exchanged.
+// Add adds an address that a stake has replaced.
 func (r *Rejected) Add(s *Stake, addr netip.Addr) {
 	*r = append(*r, rejection{s.Domain, s.Owner.Key, addr})
 }

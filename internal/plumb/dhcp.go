@@ -99,9 +99,9 @@ func LeaseMTU(a *state.Attachment, c *state.DHCPClient) int {
 	return c.Lease.MTU
 }
 
-// ClaimLeased claims an address that a DHCP server leased, in whichever subnet. The
+// ClaimFromDHCP claims an address that a DHCP server leased, in whichever subnet. The
 // error is a *lease.InUseError if another attachment holds the address.
-func (s *Stake) ClaimLeased(tx *state.Tx, a netip.Addr) error {
+func (s *Stake) ClaimFromDHCP(tx *state.Tx, a netip.Addr) error {
 	return lease.In(tx, s.Domain).ClaimAddr(a, s.Owner)
 }
 
@@ -119,8 +119,8 @@ func Addresses(all []netip.Prefix, old, next netip.Prefix) (changed []netip.Pref
 	return changed
 }
 
-// IsLeased reports whether an address is among the leases of a record.
-func IsLeased(a *state.Attachment, p netip.Prefix) bool {
+// IsFromDHCP reports whether an address is among the DHCP leases of a record.
+func IsFromDHCP(a *state.Attachment, p netip.Prefix) bool {
 	for i := range a.DHCP {
 		if l := a.DHCP[i].Lease; l != nil && l.Address == p {
 			return true

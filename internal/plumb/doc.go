@@ -1,6 +1,6 @@
 // Package plumb contains the steps that all of berth's interfaces on a parent
 // share, of containers and of host shims: their leases, the probe for their
-// addresses and the exchange of one that is in use, and the VLAN sub-interface
+// addresses and the replacement of one that is in use, and the VLAN sub-interface
 // below them.
 //
 // It uses no record and no plan: the callers (hook, hostshim, release) write

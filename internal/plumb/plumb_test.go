@@ -67,7 +67,7 @@ func TestTakeGoesOnToTheNextPool(t *testing.T) {
 	})
 }
 
-func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
+func TestAReplacedAddressIsHeldUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	s := &plumb.Stake{Domain: "4.0", VLAN: plumb.VLAN{Trunk: 4, ID: 7}, Owner: lease.Owner{Key: "a", Network: "lan"}}
 	pools := []*ipam.Pool{newPool("192.0.2.0/30")}
@@ -82,20 +82,20 @@ func TestAnExchangedAddressIsHeldUntilTheEnd(t *testing.T) {
 		}
 		static := netip.MustParsePrefix("2001:db8::1/64")
 		conflict := network.Conflict{Interface: "net1", Addr: first.Addr()}
-		next, all, err := s.Exchange(tx, pools, []netip.Prefix{static, first}, conflict)
+		next, all, err := s.Replace(tx, pools, []netip.Prefix{static, first}, conflict)
 		if err != nil {
 			return err
 		}
 		rejected.Add(s, first.Addr())
 		want := []netip.Prefix{static, netip.MustParsePrefix("192.0.2.2/30")}
 		if !slices.Equal(all, want) || next != want[1].Addr() {
-			t.Errorf("exchanged for %v in %v, want %v", next, all, want)
+			t.Errorf("replaced by %v in %v, want %v", next, all, want)
 		}
 		if got := leasedAddresses(t, tx); !slices.Equal(got, []string{"192.0.2.1", "192.0.2.2"}) {
 			t.Errorf("leased %v, want both until the end", got)
 		}
 		conflict.Addr = next
-		if _, _, err := s.Exchange(tx, pools, all, conflict); !errors.Is(err, plumb.ErrConflict) {
+		if _, _, err := s.Replace(tx, pools, all, conflict); !errors.Is(err, plumb.ErrConflict) {
 			t.Errorf("error %v, want a conflict: the pool is exhausted", err)
 		}
 		if err := rejected.Release(tx); err != nil {

@@ -10,8 +10,8 @@ import (
 	"berth/specs"
 )
 
-// Stake is the place of a record in a layer-2 domain: the owner of its leases,
-// and the VLAN that it uses.
+// Stake holds the layer-2 domain and the owner of a record's leases, and the VLANs that it
+// uses.
 type Stake struct {
 	Domain string // as [state.Attachment.Domain] returns it
 	VLAN   VLAN

@@ -59,18 +59,18 @@ func LockVLANs(ctx context.Context, store *state.Store, vlans []VLAN) (unlock fu
 	slices.SortFunc(vlans, func(a, b VLAN) int { return cmp.Or(a.Trunk-b.Trunk, a.ID-b.ID) })
 	var held []func()
 	unlock = func() {
-		for _, letGo := range slices.Backward(held) {
-			letGo()
+		for _, unlock := range slices.Backward(held) {
+			unlock()
 		}
 		held = nil
 	}
 	for _, v := range slices.Compact(vlans) {
-		letGo, err := store.LockVLAN(ctx, v.Trunk, v.ID)
+		unlock, err := store.LockVLAN(ctx, v.Trunk, v.ID)
 		if err != nil {
 			unlock()
 			return nil, fmt.Errorf("lock VLAN %d: %w", v.ID, err)
 		}
-		held = append(held, letGo)
+		held = append(held, unlock)
 	}
 	return unlock, nil
 }

@@ -184,14 +184,14 @@ func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, e
 // attachment if it is still due. It skips one that another process has locked.
 func (r *Releaser) collectDue(ctx context.Context, seen *state.Attachment, done *Report,
 	due func(*state.Attachment) (bool, error)) error {
-	giveUp, err := r.Store.TryHold(seen.Key())
+	unlock, err := r.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {
 		return nil // another process works on it
 	}
 	if err != nil {
 		return err
 	}
-	defer giveUp()
+	defer unlock()
 	var now *state.Attachment
 	err = r.Store.View(ctx, func(tx *state.Tx) (err error) {
 		now, err = tx.Attachment(seen.Key())
@@ -206,7 +206,7 @@ func (r *Releaser) collectDue(ctx context.Context, seen *state.Attachment, done 
 	if yes, err := due(now); err != nil || !yes {
 		return err
 	}
-	if err := r.releaseLinks(ctx, []*state.Attachment{now}); err != nil {
+	if err := r.releaseAll(ctx, []*state.Attachment{now}); err != nil {
 		return err
 	}
 	done.Released = append(done.Released, now.Key())

@@ -40,7 +40,7 @@ func TestAttaching(t *testing.T) {
 	s, f := newStore(t), newFake()
 	dead := recordAttached(t, s, &state.Attachment{Cookie: 5, NSID: -1, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"c"}})
 	living := recordAttached(t, s, &state.Attachment{Cookie: 6, NSID: 4, Phase: specs.PhaseAttaching, ParentIndex: 4, Containers: []string{"d"}})
-	letGo, err := s.Hold(t.Context(), living.Key())
+	unlock, err := s.Hold(t.Context(), living.Key())
 	must(t, err)
 	r := f.releaser(s)
 	done, err := r.Collect(t.Context(), 0)
@@ -51,7 +51,7 @@ func TestAttaching(t *testing.T) {
 	if liveRecord(t, s, living.Key()) == nil {
 		t.Error("the attachment of a living maker was released")
 	}
-	letGo()
+	unlock()
 	_, err = r.Collect(t.Context(), 0)
 	must(t, err)
 	checkNothingHeld(t, s)

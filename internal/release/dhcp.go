@@ -12,14 +12,14 @@ import (
 	"berth/network"
 )
 
-// giveBack sends the RELEASE of each lease that an attachment holds and is to give
+// sendReleases sends the RELEASE of each lease that an attachment holds and is to give
 // back, and returns the number of those sent. A server sends no answer, and a lease
 // that is not given back ends by itself, so an error is only logged.
 //
 // The message comes from the container's interface if a process is in its namespace,
 // else from the parent, with the container's MAC: then only servers on the wire
 // receive it. It needs CAP_NET_RAW, which the agent does not have.
-func (r *Releaser) giveBack(a *state.Attachment) (sent int) {
+func (r *Releaser) sendReleases(a *state.Attachment) (sent int) {
 	for i := range a.DHCP {
 		c := &a.DHCP[i]
 		l := plumb.Lease(c)
@@ -73,7 +73,7 @@ func noteGivenBack(tx *state.Tx, a *state.Attachment, sent int) error {
 	}
 	for _, c := range a.DHCP {
 		if c.Release && c.Memory != "" {
-			if err := lease.Returned(tx, c.Memory); err != nil {
+			if err := lease.NoteReturned(tx, c.Memory); err != nil {
 				return err
 			}
 		}

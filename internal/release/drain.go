@@ -55,14 +55,14 @@ func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Durati
 		defer m.Close()
 	}
 	for ctx.Err() == nil {
-		fresh, due, next, err := r.drainable(ctx, m != nil)
+		keyed, final, next, err := r.drainable(ctx, m != nil)
 		if err != nil {
 			return 0, err
 		}
-		if len(fresh)+len(due) == 0 {
+		if len(keyed)+len(final) == 0 {
 			return next, r.pruneEnded(ctx, done)
 		}
-		if err := r.drainStep(ctx, m, fresh, due, done); err != nil {
+		if err := r.drainStep(ctx, m, keyed, final, done); err != nil {
 			return 0, fmt.Errorf("drain counter slots: %w", err)
 		}
 	}
@@ -84,11 +84,11 @@ func (r *Releaser) agentMaps() (countMaps, error) {
 	return m, nil
 }
 
-// drainable returns the attachments whose keys the datapath (if there is one) still
-// has, and those whose counts are final. next is the time until all others are
-// final.
+// drainable returns the ended attachments whose keys the datapath still has (none if there are
+// no pinned maps), and those whose counts are final. next is the time until all others
+// are final.
 func (r *Releaser) drainable(ctx context.Context,
-	counted bool) (fresh, due []*state.Attachment, next time.Duration, err error) {
+	hasMaps bool) (keyed, final []*state.Attachment, next time.Duration, err error) {
 	now, err := sinceBoot()
 	if err != nil {
 		return nil, nil, 0, err
@@ -97,32 +97,32 @@ func (r *Releaser) drainable(ctx context.Context,
 		all, err := tx.Draining()
 		for _, a := range all {
 			switch left := grace - (now - a.UnkeyedBoot); {
-			case counted && a.UnkeyedBoot == 0:
-				fresh = append(fresh, a)
+			case hasMaps && a.UnkeyedBoot == 0:
+				keyed = append(keyed, a)
 			case left > 0:
 				next = max(next, left)
 			default:
-				due = append(due, a)
+				final = append(final, a)
 			}
 		}
 		return err
 	})
-	return fresh, due, next, err
+	return keyed, final, next, err
 }
 
 // drainStep does each step for all, a batch in one transaction: the counts are stored before they
 // are zeroed, even if the process is killed in between.
-func (r *Releaser) drainStep(ctx context.Context, m countMaps, fresh, due []*state.Attachment, done *Report) error {
-	for some := range slices.Chunk(fresh, perTransaction) {
+func (r *Releaser) drainStep(ctx context.Context, m countMaps, keyed, final []*state.Attachment, done *Report) error {
+	for some := range slices.Chunk(keyed, perTransaction) {
 		if err := r.eachRecord(ctx, m, some, deleteKeys); err != nil {
 			return err
 		}
 	}
-	for some := range slices.Chunk(due, perTransaction) {
+	for some := range slices.Chunk(final, perTransaction) {
 		if err := r.eachRecord(ctx, m, some, finishDrain); err != nil {
 			return err
 		}
-		if err := r.eachRecord(ctx, m, some, giveBack(done)); err != nil {
+		if err := r.eachRecord(ctx, m, some, freeSlot(done)); err != nil {
 			return err
 		}
 	}
@@ -195,8 +195,8 @@ func finishDrain(tx *state.Tx, m countMaps, a *state.Attachment) error {
 	return tx.Put(a)
 }
 
-// giveBack returns the step that zeroes and frees the slot.
-func giveBack(done *Report) func(*state.Tx, countMaps, *state.Attachment) error {
+// freeSlot returns the step that zeroes and frees the counter slot of an attachment.
+func freeSlot(done *Report) func(*state.Tx, countMaps, *state.Attachment) error {
 	return func(tx *state.Tx, m countMaps, a *state.Attachment) error {
 		if hasCounts(m, a) {
 			if err := m.Zero(a.Slot); err != nil {

@@ -77,8 +77,8 @@ func (r *Releaser) findLink(ctx context.Context, a *state.Attachment) (remove fu
 
 // deleteLink deletes the link that findLink found. Between the two calls the
 // namespace may end and another may get its ID, so the link is deleted by its
-// alternative name, which contains the namespace's cookie and which no other link
-// ever has. A link lacks that name if its hook was killed before it set it, if an
+// alternative name, which contains the namespace's cookie: no link of another namespace
+// has it. A link lacks that name if its hook was killed before it set it, if an
 // older version made the link, or if the container removed the name: such a link
 // is compared once more and deleted by index.
 func (r *Releaser) deleteLink(a *state.Attachment, name string, index int) error {
@@ -117,8 +117,8 @@ func isHalfMade(a *state.Attachment) bool { return a.Phase == specs.PhaseAttachi
 // healer, was killed before it set the alias and the parent has another index since then, the
 // MAC and the name identify it.
 func isOursByName(a *state.Attachment, l *network.LinkInfo) bool {
-	unnamed := l.Alias == "" && isHalfMade(a) && l.MAC == a.MAC && l.Driver == a.Driver
-	return unnamed || isOurs(a, l)
+	noAlias := l.Alias == "" && isHalfMade(a) && l.MAC == a.MAC && l.Driver == a.Driver
+	return noAlias || isOurs(a, l)
 }
 
 // lockVLANs locks all VLANs of the attachments.

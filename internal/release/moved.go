@@ -22,13 +22,15 @@ var ErrOutOfReach = errors.New("the interface is in a network namespace that ber
 // a known name: a privileged container may rename it, delete it, or move it into
 // another namespace. The namespace may also have ended, and another have its ID.
 func (r *Releaser) findMoved(ctx context.Context, a *state.Attachment) (remove func() error, err error) {
-	up, err := r.isOnParent(a)
+	up, err := r.parentHasMAC(a)
 	if err != nil {
 		return nil, err
 	}
 	remove, err = r.searchLink(a, up || !hasOwnMAC(a))
 	if errors.Is(err, unix.EPERM) && hasOwnMAC(a) && !up {
-		return nil, nil // the agent may not enter namespaces; a link that is down sends nothing
+		// The agent may not enter namespaces, so it can neither find nor delete the link. The link
+		// is down, or gone: it sends nothing, so it counts as gone.
+		return nil, nil
 	}
 	if err != nil || remove != nil || !up {
 		return remove, err
@@ -45,7 +47,7 @@ func (r *Releaser) findMoved(ctx context.Context, a *state.Attachment) (remove f
 // the parent still has its MAC.
 func (r *Releaser) findAfterDeath(a *state.Attachment) (remove func() error, err error) {
 	if hasOwnMAC(a) {
-		if up, err := r.isOnParent(a); err != nil || !up {
+		if up, err := r.parentHasMAC(a); err != nil || !up {
 			return nil, err
 		}
 	}
@@ -59,9 +61,9 @@ func hasOwnMAC(a *state.Attachment) bool {
 	return a.Driver == specs.Macvlan && a.Mode != specs.ModePassthru
 }
 
-// isOnParent reports whether the parent has the MAC of a link that is up. It is
-// false for an interface without a MAC of its own.
-func (r *Releaser) isOnParent(a *state.Attachment) (bool, error) {
+// parentHasMAC reports whether the parent's driver has the MAC of the attachment, as it has
+// while a link with that MAC is up. It is false for an interface without a MAC of its own.
+func (r *Releaser) parentHasMAC(a *state.Attachment) (bool, error) {
 	if !hasOwnMAC(a) || a.ParentIndex == 0 {
 		return false, nil
 	}
@@ -81,7 +83,7 @@ func (r *Releaser) lingers(ctx context.Context, a *state.Attachment) (bool, erro
 	ctx, cancel := context.WithTimeout(ctx, dyingTimeout)
 	defer cancel()
 	for {
-		up, err := r.isOnParent(a)
+		up, err := r.parentHasMAC(a)
 		if err != nil || !up {
 			return false, err
 		}
@@ -94,16 +96,16 @@ func (r *Releaser) lingers(ctx context.Context, a *state.Attachment) (bool, erro
 }
 
 // searchLink returns the result of searchNamespaces in the form of findLink.
-func (r *Releaser) searchLink(a *state.Attachment, held bool) (remove func() error, err error) {
+func (r *Releaser) searchLink(a *state.Attachment, alsoFiles bool) (remove func() error, err error) {
 	search := r.search
 	if search == nil {
 		search = searchNamespaces
 	}
-	if there, err := search(a, held, false); err != nil || !there {
+	if there, err := search(a, alsoFiles, false); err != nil || !there {
 		return nil, err
 	}
 	return func() error {
-		_, err := search(a, held, true)
+		_, err := search(a, alsoFiles, true)
 		return err
 	}, nil
 }
@@ -115,11 +117,11 @@ func isMoved(a *state.Attachment, l *network.LinkInfo) bool {
 }
 
 // searchNamespaces reports whether the link of an attachment is in a namespace that
-// has a process or, if held is set, that a file or mount holds, under whichever
+// has a process or, if alsoFiles is set, that a file or mount holds, under any
 // name. It deletes the link if remove is set. It enters the namespaces. That is
 // slow, so it comes last.
-func searchNamespaces(a *state.Attachment, held, remove bool) (there bool, err error) {
-	look := func(ns *network.Namespace) (_ bool, err error) {
+func searchNamespaces(a *state.Attachment, alsoFiles, remove bool) (there bool, err error) {
+	searchOne := func(ns *network.Namespace) (_ bool, err error) {
 		defer func() { err = errors.Join(err, ns.Close()) }()
 		h, err := ns.Open()
 		if err != nil {
@@ -138,10 +140,10 @@ func searchNamespaces(a *state.Attachment, held, remove bool) (there bool, err e
 		}
 		return true, err
 	}
-	if held {
-		err = network.EachHeldNamespace(look)
+	if alsoFiles {
+		err = network.EachHeldNamespace(searchOne)
 	} else {
-		err = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { return look(ns) })
+		err = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { return searchOne(ns) })
 	}
 	return there, err
 }

@@ -19,8 +19,8 @@ type hostLinks interface {
 	IsOwn(nsid int) (bool, error)
 }
 
-// place is the location of an attachment as the kernel reports it.
-type place struct {
+// position is the parent of an attachment, and its VLANs, as the kernel reports them.
+type position struct {
 	parent *network.Parent
 	outer  []state.VLAN // VLANs of its trunk, the inner first
 }
@@ -74,22 +74,22 @@ func isHome(host hostLinks, a *state.Attachment) bool {
 	return a.ParentIndex == 0 || err == nil && p.Name == a.Parent && p.TrunkIndex == a.TrunkIndex && p.VLAN == a.VLAN
 }
 
-// rehomeThese finds the current places of some attachments and moves those that differ in
+// rehomeThese finds the current positions of some attachments and moves those that differ in
 // one transaction.
 func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*state.Attachment) (moved int, err error) {
-	to := make(map[*state.Attachment]*place)
+	to := make(map[*state.Attachment]*position)
 	for _, a := range some {
 		if is, _ := isUnsettled(a); is {
-			letGo, err := r.Store.TryHold(a.Key())
+			unlock, err := r.Store.TryHold(a.Key())
 			if errors.Is(err, state.ErrBusy) {
 				continue
 			}
 			if err != nil {
 				return 0, err
 			}
-			defer letGo()
+			defer unlock()
 		}
-		at, err := r.findPlace(host, a)
+		at, err := r.findPosition(host, a)
 		if err != nil {
 			return 0, err
 		}
@@ -103,9 +103,9 @@ func (r *Releaser) rehomeThese(ctx context.Context, host hostLinks, some []*stat
 	return r.moveRecords(ctx, to)
 }
 
-// moveRecords moves attachments to their current places in one transaction, and returns their
+// moveRecords moves attachments to their current positions in one transaction, and returns their
 // number. The caller holds the keys of those that are being made or released.
-func (r *Releaser) moveRecords(ctx context.Context, to map[*state.Attachment]*place) (moved int, err error) {
+func (r *Releaser) moveRecords(ctx context.Context, to map[*state.Attachment]*position) (moved int, err error) {
 	m, err := r.agentMaps()
 	if err != nil {
 		r.logger().Warn("attachments on a parent that has moved are not counted until the agent registers them", "error", err)
@@ -130,9 +130,9 @@ func (r *Releaser) moveRecords(ctx context.Context, to map[*state.Attachment]*pl
 	return moved, err
 }
 
-// findPlace returns the place of an attachment, or nil if it is as recorded, not in the
+// findPosition returns the position of an attachment, or nil if it is as recorded, not in the
 // host's namespace, or has no link.
-func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error) {
+func (r *Releaser) findPosition(host hostLinks, a *state.Attachment) (*position, error) {
 	if a.NSID < 0 {
 		return nil, nil
 	}
@@ -146,7 +146,7 @@ func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error
 	if own, err := host.IsOwn(link.ParentNSID); err != nil || !own {
 		return nil, err
 	}
-	at := new(place)
+	at := new(position)
 	if at.parent, err = host.ParentByIndex(link.ParentIndex); err != nil {
 		return nil, nil // it was just deleted
 	}
@@ -164,8 +164,8 @@ func (r *Releaser) findPlace(host hostLinks, a *state.Attachment) (*place, error
 	return at, nil
 }
 
-// movedRecord returns a copy of an attachment in that place.
-func (at *place) movedRecord(a *state.Attachment) *state.Attachment {
+// movedRecord returns a copy of an attachment in that position.
+func (at *position) movedRecord(a *state.Attachment) *state.Attachment {
 	now := *a
 	now.Parent, now.ParentIndex = at.parent.Name, at.parent.Index
 	now.TrunkIndex, now.VLAN, now.Outer = at.parent.TrunkIndex, at.parent.VLAN, at.outer
@@ -175,7 +175,7 @@ func (at *place) movedRecord(a *state.Attachment) *state.Attachment {
 // rehomeRecord moves leases, uses of VLANs, the record and the datapath's keys. It moves nothing
 // if the record has changed meanwhile, or another owner has one of the leases there.
 func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attachment,
-	at *place) (moved bool, err error) {
+	at *position) (moved bool, err error) {
 	key := seen.Key()
 	old, err := tx.Attachment(key)
 	if errors.Is(err, state.ErrNotFound) || err == nil &&
@@ -211,7 +211,7 @@ func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attach
 	return true, nil
 }
 
-// moveVLANs moves the uses of VLANs to those of the new place, in the same order.
+// moveVLANs moves the uses of VLANs to those of the new position, in the same order.
 func moveVLANs(tx *state.Tx, key string, from, to []state.VLAN) error {
 	for i, v := range from {
 		_, made := tx.VLANUsers(v.TrunkIndex, v.ID)

@@ -38,7 +38,7 @@ type Releaser struct {
 
 	// Tests set these; if nil, bpf.Open and searchNamespaces are used.
 	openMaps func() (countMaps, error)
-	search   func(a *state.Attachment, held, remove bool) (there bool, err error)
+	search   func(a *state.Attachment, alsoFiles, remove bool) (there bool, err error)
 }
 
 func (r *Releaser) logger() *slog.Logger {
@@ -77,15 +77,15 @@ func (r *Releaser) Container(ctx context.Context, id string) error {
 	return r.releaseContainer(ctx, id, func(*state.Tx) {})
 }
 
-// Stop does Container and then, within a bound, CollectRest, and reads the
-// records once for both. An error of CollectRest is returned as collectErr.
+// Stop does Container and then, within a bound, CollectSample, and reads the
+// records once for both. An error of CollectSample is returned as collectErr.
 func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (done Report, err, collectErr error) {
-	var left Rest
-	err = r.releaseContainer(ctx, id, func(tx *state.Tx) { left = ReadRest(tx) })
+	var sample Sample
+	err = r.releaseContainer(ctx, id, func(tx *state.Tx) { sample = ReadSample(tx) })
 	if err != nil {
 		return done, err, nil
 	}
-	done, collectErr = r.CollectRest(ctx, left.withoutContainer(id), bound)
+	done, collectErr = r.CollectSample(ctx, sample.withoutContainer(id), bound)
 	return done, nil, collectErr
 }
 
@@ -101,18 +101,18 @@ func (r *Releaser) releaseContainer(ctx context.Context, id string, also func(*s
 		return wrapf(err, "container %q", id)
 	}
 	for _, a := range of { // in the order of their keys
-		release, err := r.Store.Hold(ctx, a.Key())
+		unlock, err := r.Store.Hold(ctx, a.Key())
 		if err != nil {
 			return wrapf(err, "container %q: release %s", id, a.Interface)
 		}
-		defer release()
+		defer unlock()
 	}
 	err = r.Store.Update(ctx, func(tx *state.Tx) (err error) {
 		of, err = leaveAttachments(tx, id)
 		return err
 	})
 	if err == nil {
-		err = r.releaseLinks(ctx, of)
+		err = r.releaseAll(ctx, of)
 	}
 	return wrapf(err, "container %q", id)
 }
@@ -164,17 +164,18 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	if err != nil {
 		return wrapf(err, "release %q", key)
 	}
-	return r.releaseLinks(ctx, []*state.Attachment{a})
+	return r.releaseAll(ctx, []*state.Attachment{a})
 }
 
-// releaseLinks deletes the links, then the VLANs without other users, then ends the
-// records in one transaction. If a link or VLAN cannot be deleted, its attachment
-// keeps its record and its addresses; the others are released.
-func (r *Releaser) releaseLinks(ctx context.Context, all []*state.Attachment) error {
+// releaseAll releases attachments: it sends the releases of their DHCP leases, deletes the
+// links, then the VLANs without other users, then ends the records in one transaction. If a
+// link or VLAN cannot be deleted, its attachment keeps its record and its addresses; the others
+// are released.
+func (r *Releaser) releaseAll(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
 	sent := make(map[string]int) // messages that gave leases back, by attachment
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
-		sent[a.Key()] = r.giveBack(a)
+		sent[a.Key()] = r.sendReleases(a)
 		err := r.removeLink(ctx, a)
 		if err == nil {
 			r.restoreDefaults(a)

@@ -28,9 +28,9 @@ func (r *Releaser) Vanished(ctx context.Context, a *state.Attachment) (bool, err
 	return err == nil && remove == nil, wrapf(err, "check attachment %q", a.Key())
 }
 
-// waitsForParent reports whether an attachment without a link waits for its parent: the
-// parent that the kernel removed the link with is gone, and the namespace lives. Another link
-// can have the parent's index: the kernel gives an index again if it is requested.
+// waitsForParent reports whether an attachment without a link waits for its parent: the kernel
+// deleted the link together with the parent, and the namespace lives. Another link can have the
+// parent's index: the kernel gives an index again if it is requested.
 func (r *Releaser) waitsForParent(a *state.Attachment) (bool, error) {
 	host, ok := r.Host.(hostLinks)
 	if !ok || a.NoHeal || a.Observed || a.NSID < 0 || a.ParentIndex == 0 {

@@ -117,8 +117,9 @@ func Key(cookie uint64, ifname string) string { return fmt.Sprintf("%016x/%s", c
 // is deleted.
 func (a *Attachment) Alias() string { return "berth:" + a.Key() }
 
-// AltName returns the alternative name of the link, which no other link has
-// during a boot. iproute2 accepts no slash in one (check_altifname in
+// AltName returns the alternative name of the link. It contains the cookie of the namespace, so
+// during a boot no link of another namespace has it. A later link of the same name in the same
+// namespace has the same. iproute2 accepts no slash in one (check_altifname in
 // lib/utils.c).
 func (a *Attachment) AltName() string { return fmt.Sprintf("berth-%016x-%s", a.Cookie, a.Interface) }
 

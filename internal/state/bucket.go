@@ -9,14 +9,17 @@ import (
 // These functions treat a nil bucket as empty. A View has one if nothing was
 // written yet.
 
-func getCopy(b *bbolt.Bucket, key string) []byte {
+// getOrNil returns the value of a key, or nil if it is not in the bucket. The bytes belong to
+// bbolt: the caller does not change them, nor keeps them after the transaction or a change of
+// the bucket.
+func getOrNil(b *bbolt.Bucket, key string) []byte {
 	if b == nil {
 		return nil
 	}
 	return b.Get([]byte(key))
 }
 
-func hasKey(b *bbolt.Bucket, key string) bool { return getCopy(b, key) != nil }
+func hasKey(b *bbolt.Bucket, key string) bool { return getOrNil(b, key) != nil }
 
 // setIndexed adds a key to a bucket that is an index, or deletes it.
 func setIndexed(b *bbolt.Bucket, key string, in bool) error {

@@ -258,7 +258,7 @@ func TestSweepHolds(t *testing.T) {
 	if n, err := s.SweepHolds(t.Context()); n != 0 || err != nil {
 		t.Errorf("before there was a hold: %d, %v", n, err)
 	}
-	release, err := s.Hold(t.Context(), state.Key(1, "net1"))
+	unlock, err := s.Hold(t.Context(), state.Key(1, "net1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,5 +279,5 @@ func TestSweepHolds(t *testing.T) {
 	if !s.Held(state.Key(1, "net1")) {
 		t.Error("no longer held")
 	}
-	release()
+	unlock()
 }

@@ -31,10 +31,9 @@ func (tx *Tx) putEnded(a *Attachment, data []byte) error {
 	return setIndexed(tx.Bucket(bucketDraining), a.endedKey(), a.Draining())
 }
 
-// Now returns the current record of an attachment, live or ended, or ErrNotFound.
-// It needs the key, the first container, Created and, if it had ended, Ended of
-// the seen one.
-func (tx *Tx) Now(seen *Attachment) (*Attachment, error) {
+// Current returns the current record of an attachment, live or ended, or ErrNotFound. Of the
+// seen record it uses the key, the first container, Created and Ended.
+func (tx *Tx) Current(seen *Attachment) (*Attachment, error) {
 	a, err := tx.Attachment(seen.Key())
 	if !seen.Ended.IsZero() {
 		a, err = tx.EndedOf(seen)
@@ -66,7 +65,7 @@ func (tx *Tx) markEndedOf(a *Attachment, in bool) error {
 
 // EndedOf returns the current record of an ended attachment, or ErrNotFound.
 func (tx *Tx) EndedOf(a *Attachment) (*Attachment, error) {
-	data := getCopy(tx.Bucket(bucketEnded), a.endedKey())
+	data := getOrNil(tx.Bucket(bucketEnded), a.endedKey())
 	if data == nil {
 		return nil, fmt.Errorf("ended attachment %q: %w", a.Key(), ErrNotFound)
 	}
@@ -112,7 +111,7 @@ func (tx *Tx) Ended() iter.Seq2[*Attachment, error] {
 func (tx *Tx) Draining() ([]*Attachment, error) {
 	var all []*Attachment
 	for k := range seekFrom(tx.Bucket(bucketDraining), nil) {
-		a, err := decodeAttachment(string(k), getCopy(tx.Bucket(bucketEnded), string(k)))
+		a, err := decodeAttachment(string(k), getOrNil(tx.Bucket(bucketEnded), string(k)))
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +141,7 @@ func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.staleEnded(
 func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
 	for _, key := range tx.staleEnded(before, keep) {
 		went := true
-		a, err := decodeAttachment(key, getCopy(tx.Bucket(bucketEnded), key))
+		a, err := decodeAttachment(key, getOrNil(tx.Bucket(bucketEnded), key))
 		if err == nil {
 			went, err = tx.forgetEnded(a)
 		} else {

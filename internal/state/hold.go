@@ -12,34 +12,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hold locks a key against every other process that would make or release its
-// attachment, from before it is recorded until it is settled or deleted. The
-// kernel releases the lock when the process ends in any way: if a record is
+// Hold locks a key against other processes. A key is that of an attachment, from before it is
+// recorded until it is settled or deleted, or names a network namespace, a prober, the keeper
+// or a host shim. The kernel frees the lock when the process ends in any way: if a record is
 // attaching and its key is not locked, its maker was killed.
 //
 // It waits until the context's deadline, or 5 s if there is none, and then
 // returns ErrBusy. A caller that needs several takes them in the order of their
 // keys, and before a transaction, never inside one.
-func (s *Store) Hold(ctx context.Context, key string) (release func(), err error) {
+func (s *Store) Hold(ctx context.Context, key string) (unlock func(), err error) {
 	return s.lockKey(ctx, key, unix.LOCK_EX)
 }
 
 // TryHold is Hold without a wait; it returns ErrBusy at once.
-func (s *Store) TryHold(key string) (release func(), err error) {
+func (s *Store) TryHold(key string) (unlock func(), err error) {
 	return s.lockKey(context.Background(), key, unix.LOCK_EX|unix.LOCK_NB)
 }
 
 // Held reports whether any process holds the key.
 func (s *Store) Held(key string) bool {
-	release, err := s.lockKey(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
+	unlock, err := s.lockKey(context.Background(), key, unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
-		release()
+		unlock()
 	}
 	return errors.Is(err, ErrBusy)
 }
 
-// lockKey locks a separate file for each key. Its last holder removes it, so a lock
-// counts only while the file still has its name.
+// lockKey locks a separate file for each key. Each holder removes the file at its end. So a
+// caller that waited for the lock checks that the file still has its name, and opens the new
+// file if not.
 func (s *Store) lockKey(ctx context.Context, key string, how int) (func(), error) {
 	d, err := s.openStateDirectory(true)
 	if err != nil {
@@ -82,14 +83,14 @@ func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 		if ctx.Err() != nil {
 			break
 		}
-		release, err := s.TryHold(entry.Name())
+		unlock, err := s.TryHold(entry.Name())
 		if errors.Is(err, ErrBusy) {
 			continue
 		}
 		if err != nil {
 			return n, fmt.Errorf("sweep holds: %w", err)
 		}
-		release() // also removes the file
+		unlock() // also removes the file
 		n++
 	}
 	return n, nil

@@ -51,7 +51,7 @@ func (a *Attachment) Leave(id string) {
 // SetEngineNetwork stores the network of an observed interface by its program's name. It skips
 // one that is deleted or has ended.
 func (tx *Tx) SetEngineNetwork(seen *Attachment, network specs.EngineNetwork) error {
-	now, err := tx.Now(seen)
+	now, err := tx.Current(seen)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (tx *Tx) SetEngineNetwork(seen *Attachment, network specs.EngineNetwork) er
 // are known after the container's end too. It skips an attachment that is deleted, or
 // attaching and so its maker's.
 func (tx *Tx) SetNames(seen *Attachment, names *Names) error {
-	now, err := tx.Now(seen)
+	now, err := tx.Current(seen)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

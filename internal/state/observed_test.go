@@ -29,10 +29,10 @@ func TestObservedRecordsAreApart(t *testing.T) {
 		if of, err := tx.OfContainer("pid:7"); len(of) != 0 || err != nil {
 			t.Errorf("of the container: %+v, %v", of, err)
 		}
-		if on, err := tx.OnParent(at.Domain()); on != nil || err != nil {
+		if on, err := tx.OneInDomain(at.Domain()); on != nil || err != nil {
 			t.Errorf("on the parent: %+v, %v", on, err)
 		}
-		if got, err := tx.Now(&Attachment{Observed: true, NSID: 5, LinkIndex: 2, Created: at.Created}); err != nil || got.Interface != "eth0" {
+		if got, err := tx.Current(&Attachment{Observed: true, NSID: 5, LinkIndex: 2, Created: at.Created}); err != nil || got.Interface != "eth0" {
 			t.Errorf("now: %+v, %v", got, err)
 		}
 		at.Interface = "lan0"

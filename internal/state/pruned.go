@@ -122,7 +122,7 @@ func (tx *Tx) endedOf(id string) (all []*Attachment, err error) {
 		if !ok {
 			break
 		}
-		data := getCopy(tx.Bucket(bucketEnded), string(key))
+		data := getOrNil(tx.Bucket(bucketEnded), string(key))
 		if data == nil {
 			continue
 		}

@@ -175,7 +175,7 @@ func TestNowFindsRecordEndedSince(t *testing.T) {
 	next := endedRun(1, "web", 0, 0) // with the same key
 	next.Created = seen.Created.Add(time.Hour)
 	now := func() (a *state.Attachment, err error) {
-		mustView(t, s, func(tx *state.Tx) error { a, err = tx.Now(seen); return nil })
+		mustView(t, s, func(tx *state.Tx) error { a, err = tx.Current(seen); return nil })
 		return a, err
 	}
 	if _, err := now(); !errors.Is(err, state.ErrNotFound) {

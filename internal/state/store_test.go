@@ -161,7 +161,7 @@ func TestHold(t *testing.T) {
 	if s.Held(key) {
 		t.Fatal("held before anybody held it")
 	}
-	release, err := s.Hold(t.Context(), key)
+	unlock, err := s.Hold(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestHold(t *testing.T) {
 		}
 		got <- second
 	}()
-	release()
+	unlock()
 	second := <-got
 	if !s.Held(key) {
 		t.Error("not held by who waited for it")

@@ -52,7 +52,7 @@ func (tx *Tx) Bucket(name string) *bbolt.Bucket {
 // Attachment returns a live attachment, or the live record of an observed interface, or
 // ErrNotFound.
 func (tx *Tx) Attachment(key string) (*Attachment, error) {
-	data := getCopy(tx.Bucket(bucketOf(key)), key)
+	data := getOrNil(tx.Bucket(bucketOf(key)), key)
 	if data == nil {
 		return nil, fmt.Errorf("attachment %q: %w", key, ErrNotFound)
 	}
@@ -100,7 +100,7 @@ func (tx *Tx) Delete(key string) error {
 		return tx.Bucket(bucketObserved).Delete([]byte(key))
 	}
 	live := tx.Bucket(bucketLive)
-	data := getCopy(live, key)
+	data := getOrNil(live, key)
 	if data == nil {
 		return nil
 	}
@@ -244,10 +244,10 @@ func (tx *Tx) InDomain(domain string) ([]*Attachment, error) {
 	return tx.byKeys(keys)
 }
 
-// OnParent returns one live attachment of a layer-2 domain, or nil if there is none.
+// OneInDomain returns one live attachment of a layer-2 domain, or nil if there is none.
 // One is enough to know the use of a parent, because all of its users have one
 // driver, and a passthru one is alone.
-func (tx *Tx) OnParent(domain string) (*Attachment, error) {
+func (tx *Tx) OneInDomain(domain string) (*Attachment, error) {
 	prefix := []byte(domain + "/")
 	for k := range seekFrom(tx.Bucket(bucketDomain), prefix) {
 		if !bytes.HasPrefix(k, prefix) {

@@ -60,7 +60,7 @@ func (tx *Tx) VLANUsers(trunkIndex, id int) (keys []string, made bool) {
 		}
 		keys = append(keys, string(k[len(prefix):]))
 	}
-	return keys, string(getCopy(b, vlan)) == "made"
+	return keys, string(getOrNil(b, vlan)) == "made"
 }
 
 // RemoveVLANUser removes a user. last is true if no other user is left, made if

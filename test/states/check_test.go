@@ -207,9 +207,9 @@ func (w *world) describeRecords(texts []string) string {
 		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, a.Key()) }) {
 			continue
 		}
-		release, err := w.store.TryHold(a.Key())
+		unlock, err := w.store.TryHold(a.Key())
 		if err == nil {
-			release()
+			unlock()
 		}
 		fmt.Fprintf(&b, "%s (lock: %v): %+v\n", a.Key(), err, a)
 	}

@@ -6,7 +6,7 @@ import (
 	"berth/specs"
 )
 
-// eventOf turns a record of the datapath into an event. sender, owner and receiver are the
+// eventOf returns the event of a raw event of the datapath. sender, owner and receiver are the
 // attachments that hold its slots, nil if none does; parent is the interface's name.
 func eventOf(raw bpf.RawEvent, sender, owner, receiver *record, parent string) specs.Event {
 	f := frame.Parse(raw.Bytes, raw.Length)

@@ -10,36 +10,36 @@ import (
 	"berth/specs"
 )
 
-func readRest(t *testing.T, s *state.Store) (left Rest) {
+func readSample(t *testing.T, s *state.Store) (sample Sample) {
 	t.Helper()
 	must(t, s.View(t.Context(), func(tx *state.Tx) error {
-		left = ReadRest(tx)
+		sample = ReadSample(tx)
 		return nil
 	}))
-	return left
+	return sample
 }
 
-// TestRestsCoverAllRecords checks that runs that each read a few records together release
+// TestSamplesCoverAllRecords checks that runs that each read a few records together release
 // all abandoned ones.
-func TestRestsCoverAllRecords(t *testing.T) {
+func TestSamplesCoverAllRecords(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
-	for i := range uint64(5 * perLook) {
+	for i := range uint64(5 * perSample) {
 		recordAttached(t, s, &state.Attachment{Cookie: 100 + i, NSID: int(i), LinkIndex: 2, ParentIndex: 4, Containers: []string{fmt.Sprint(i)}})
 	}
 	r := f.releaser(s)
 	for deadline := time.Now().Add(2 * time.Minute); ; {
-		left := readRest(t, s)
-		if len(left.some) == 0 {
+		sample := readSample(t, s)
+		if len(sample.some) == 0 {
 			break
 		}
-		if len(left.some) > perLook {
-			t.Fatalf("a look shows %d records, want at most %d", len(left.some), perLook)
+		if len(sample.some) > perSample {
+			t.Fatalf("a sample has %d records, want at most %d", len(sample.some), perSample)
 		}
-		_, err := r.CollectRest(t.Context(), left, time.Second)
+		_, err := r.CollectSample(t.Context(), sample, time.Second)
 		must(t, err)
 		if time.Now().After(deadline) {
-			t.Fatalf("still there: %+v", left)
+			t.Fatalf("still there: %+v", sample)
 		}
 	}
 	must(t, r.drainToEnd(t.Context()))
@@ -70,25 +70,25 @@ func TestStopReleasesAbandoned(t *testing.T) {
 	checkNothingHeld(t, s)
 }
 
-// TestRestLeavesDrainingToTheAgent checks that a run drains a slot that has
+// TestSampleLeavesDrainingToTheAgent checks that a run drains a slot that has
 // waited for long, and not one that was just freed.
-func TestRestLeavesDrainingToTheAgent(t *testing.T) {
+func TestSampleLeavesDrainingToTheAgent(t *testing.T) {
 	t.Parallel()
 	s, f := newStore(t), newFake()
 	for _, c := range []struct {
 		ended time.Duration
 		want  bool
-	}{{0, false}, {2 * leftLong, true}} {
+	}{{0, false}, {2 * undrainedLong, true}} {
 		a := &state.Attachment{Cookie: 5, NSID: 3, LinkIndex: 2, ParentIndex: 4, Containers: []string{"c"},
 			Slot: 1, Phase: specs.PhaseEnded, Ended: time.Now().Add(-c.ended)}
 		must(t, s.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(a) }))
-		left := readRest(t, s)
-		if left.drain != c.want {
-			t.Errorf("ended %s ago: to drain: %t, want %t", c.ended, left.drain, c.want)
+		sample := readSample(t, s)
+		if sample.drain != c.want {
+			t.Errorf("ended %s ago: to drain: %t, want %t", c.ended, sample.drain, c.want)
 		}
 	}
 	r := f.releaser(s)
-	if _, err := r.CollectRest(t.Context(), readRest(t, s), time.Second); err != nil {
+	if _, err := r.CollectSample(t.Context(), readSample(t, s), time.Second); err != nil {
 		t.Error(err)
 	}
 	if len(f.log) == 0 {
