@@ -27,10 +27,16 @@ import (
 // askReadyz returns the answer to GET /readyz.
 func (l *lab) askReadyz() (status int, body string) {
 	l.t.Helper()
+	return l.getBySocket("/readyz")
+}
+
+// getBySocket returns the answer to a GET on the agent's socket.
+func (l *lab) getBySocket(path string) (status int, body string) {
+	l.t.Helper()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(l.state, "berthd.sock"))
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}).Get("http://berthd/readyz")
+	answer, err := (&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}).Get("http://berthd" + path)
 	mustSucceed(l.t, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
@@ -52,6 +58,8 @@ func (l *lab) answersFailed(words ...string) {
 			l.t.Errorf("problem %q, readyz %s: want %q in both", p.Problem, body, w)
 		}
 	}
+	_, metrics := l.getBySocket("/metrics")
+	wantLine(l.t, metrics, "berth_agent_parents_failed 1")
 }
 
 // answersCounting requires the opposite.
@@ -61,6 +69,8 @@ func (l *lab) answersCounting(what string) {
 	if p := l.agentStatus().Parents[0]; code != http.StatusOK || p.State != specs.ParentCounting {
 		l.t.Errorf("%s: readyz %d %s, parent %+v", what, code, body, p)
 	}
+	_, metrics := l.getBySocket("/metrics")
+	wantLine(l.t, metrics, "berth_agent_parents_failed 0")
 }
 
 func (l *lab) loadProgram(name string, kind ebpf.ProgramType, verdict int32) *ebpf.Program {
