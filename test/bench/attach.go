@@ -91,11 +91,11 @@ func attachSection(got samples, rounds int) *section {
 	}
 	none, many := median(got[berthAlone][attach]), median(got[berthCrowded][attach])
 	flat := ratio(many, none)
-	s.judge("≤ 1.20×", flat <= 1.2, "10,000 leases held, to none", ms(many), "", fold(flat))
-	s.addRow("the same of CNI", "", ms(median(got[cniCrowded][attach])),
+	s.judge("≤ 1.20×", flat <= 1.2, "attach with 10,000 leases, compared with none", ms(many), "", fold(flat))
+	s.addRow("CNI with 10,000 leases, compared with none", "", ms(median(got[cniCrowded][attach])),
 		fold(ratio(median(got[cniCrowded][attach]), median(got[cniAlone][attach]))))
 	start := median(got[emptyGo][attach])
 	s.addRow("an empty program of Go, for scale", ms(start), "", "")
-	s.addRow("attach without that", ms(none-start), "", "")
+	s.addRow("attach, less that empty program", ms(none-start), "", "")
 	return s
 }

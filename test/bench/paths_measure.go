@@ -13,7 +13,8 @@ func (s *site) measure(b *bench) (*section, error) {
 			"*Packets* are UDP frames of 60 bytes, as fast as one thread can send them: the fastest %d of %v. The wire is a "+
 			"veth pair to a switch "+
 			"(a Linux bridge), and another to the other machine. The path over a Linux bridge has no program of the agent's "+
-			"and is the control. "+
+			"and is the control: if its ratio is farther from 1 than a goal, other work disturbed the run, and the "+
+			"rows of the same kind decide nothing, whatever their last column shows. "+
 			"Each path is measured with and without the agent's programs, one right after the other, in alternating order. "+
 			"The values are "+
 			"medians. The ratio is the median of the ratios; for TCP the ratio of the fastest tenths.",
@@ -204,8 +205,9 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 		goal = siblingLeast
 	}
 	addPairs(r, "packets, "+w.what, agent, median(agent.ratios()), 0, perSecond)
-	addPairs(r, "the same, empty TC programs", empty, median(empty.ratios()), 0, perSecond)
-	addPairs(r, "the same, empty TC programs and the agent's", above, median(above.ratios()), goal, perSecond)
+	addPairs(r, "packets, "+w.what+": empty TC programs, compared with none", empty, median(empty.ratios()), 0, perSecond)
+	addPairs(r, "packets, "+w.what+": the agent's programs, compared with empty ones", above, median(above.ratios()),
+		goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
 	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets "+
 		"were sent with the agent, and it counted %d, including ARP.",
