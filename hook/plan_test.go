@@ -208,7 +208,7 @@ func TestResolveRefuses(t *testing.T) {
 		{`[{"name":"leased6","ips":["2001:db8::7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "2001:db8::7": a DHCP server leases the network's IPv6 addresses`, false},
 		{`[{"name":"leased","ips":["2001:db8::7"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "2001:db8::7": it is outside of the network's subnets: it has none`, false},
 		{`[{"name":"lan","ips":["192.0.2.7/25"]}]`, "[policy]\nstatic_ips=true", "", `berth/networks[0].ips "192.0.2.7/25": the prefix differs from that of the subnet 192.0.2.0/24; leave it out`, false},
-		{"stat", "", "", `berth/networks[0]: network "stat" has ipam = "static", so berth chooses no address; request one by ips`, false},
+		{"stat", "", "", `berth/networks[0]: network "stat" has ipam = "static", so berth chooses no address; request one by ips, or by the engine's --ip`, false},
 		{`[{"parent":"eth1","mode":"passthru","mac":"02:00:5e:00:53:01"}]`, "[policy]\nparents=['*']\nmodes=['passthru']\nstatic_macs=true", "", `an interface of macvlan passthru has its parent's MAC; request none`, false},
 	} {
 		cfg, err := specs.DecodeConfig([]byte(c.policy))

@@ -92,7 +92,8 @@ func allowedNetwork(s *specs.Selection, policy *specs.Policy, namespace string,
 // checkAddresses checks the requested addresses against the network's subnets.
 func checkAddresses(r *Request) error {
 	if r.Net.IPAM == specs.IPAMStatic && len(r.IPs) == 0 {
-		return fmt.Errorf("network %q has ipam = \"static\", so berth chooses no address; request one by ips", r.Net.Name)
+		return fmt.Errorf("network %q has ipam = \"static\", so berth chooses no address; request one by ips, or by the "+
+			"engine's --ip", r.Net.Name)
 	}
 	for _, ip := range r.IPs {
 		s := r.Net.SubnetOf(ip.Addr)

@@ -59,6 +59,9 @@ func (h *Hook) Reserve(ctx context.Context, w *Wanted) (netip.Prefix, error) {
 		}
 		addr, err = r.choose(ctx)
 	}
+	if h.growPool(ctx, err) {
+		addr, err = r.choose(ctx)
+	}
 	if err != nil {
 		return netip.Prefix{}, err
 	}
@@ -77,6 +80,9 @@ func (h *Hook) newReservation(w *Wanted) (*reservation, error) {
 	}
 	requests, err := h.resolveSelections(new(Sandbox), []specs.Selection{s}, &cfg.Policy)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkClustered(requests, &cfg); err != nil {
 		return nil, err
 	}
 	r := &reservation{Hook: h, Wanted: w, net: requests[0].Net}

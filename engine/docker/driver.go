@@ -37,6 +37,14 @@ func (s *Server) createNetwork(_ context.Context, data []byte) (any, error) {
 	if err := c.checkSource(n); err != nil {
 		return nil, err
 	}
+	if c.ByDocker() {
+		for _, p := range c.addressPools() {
+			selection.IPs = append(selection.IPs, specs.IP{Addr: p.Pool.Addr(), Bits: -1})
+		}
+		if err := s.Allow(selection); err != nil {
+			return nil, err
+		}
+	}
 	if selection.InPlace == nil {
 		if err := c.checkNamed(n); err != nil {
 			return nil, err
@@ -75,7 +83,8 @@ func readEndpoint(data []byte) (*EndpointRequest, error) {
 }
 
 // createEndpoint keeps an endpoint until Join, which does not repeat its address, and connects
-// the reservations of its addresses with it.
+// the reservations of its addresses with it. If docker chose the addresses, they are not reserved
+// yet.
 func (s *Server) createEndpoint(ctx context.Context, data []byte) (any, error) {
 	r, err := readEndpoint(data)
 	if err != nil {
@@ -88,6 +97,11 @@ func (s *Server) createEndpoint(ctx context.Context, data []byte) (any, error) {
 	e, answer, err := s.newEndpoint(c, r)
 	if err != nil {
 		return nil, err
+	}
+	if c.ByDocker() {
+		if err := s.reserveChosen(ctx, c, e); err != nil {
+			return nil, err
+		}
 	}
 	err = s.Store.Update(ctx, func(tx *state.Tx) error {
 		for _, p := range e.Addresses {
@@ -137,10 +151,20 @@ func (s *Server) newEndpoint(c *CreateNetwork, r *EndpointRequest) (*Endpoint, *
 	case asked.MacAddress != "":
 		e.MAC, err = s.requestedMAC(asked.MacAddress, selection)
 	case n.Driver != specs.IPvlan && n.Mode != specs.ModePassthru:
-		e.MAC = lease.RandomMAC()
+		e.MAC = newMAC(n)
 		answer.Interface.MacAddress = e.MAC.String()
 	}
 	return e, answer, specs.At("--mac-address", err)
+}
+
+// newMAC returns a MAC for an interface. MACs that begin with 02 are the nodes' own in a domain
+// whose pool nodes share (specs/cluster.md).
+func newMAC(n *specs.Network) specs.MAC {
+	for {
+		if m := lease.RandomMAC(); !n.Clustered() || m[0] != 0x02 {
+			return m
+		}
+	}
 }
 
 // requestedMAC returns the MAC that docker requests, if the policy permits the request.
@@ -278,5 +302,14 @@ func (s *Server) deleteEndpoint(ctx context.Context, data []byte) (any, error) {
 	if err := s.releaseEndpoint(ctx, r.EndpointID); err != nil {
 		return nil, err
 	}
-	return done{}, s.Store.Update(ctx, func(tx *state.Tx) error { return deleteEndpoint(tx, r.EndpointID) })
+	return done{}, s.Store.Update(ctx, func(tx *state.Tx) error {
+		e, err := findEndpoint(tx, r.EndpointID)
+		if err != nil || e == nil {
+			return err
+		}
+		if err := e.endChosen(tx); err != nil {
+			return err
+		}
+		return deleteEndpoint(tx, r.EndpointID)
+	})
 }

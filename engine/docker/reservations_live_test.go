@@ -148,14 +148,7 @@ func TestARangeOfDocker(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.writeNetwork("lan", "conflict_timeout = \"0\"\n", "[policy]\nstatic_ips = true\n")
-	path := config.NetworkFile(h.Dirs.Config, "lan")
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = os.WriteFile(path, append(text, "ip_range = \"192.0.2.64/26\"\n"...), 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.addRange("lan")
 	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
 	within := func(part, asked string) string {
 		return `{"PoolID":"` + pool24 + ` ` + part + `","Address":"` + asked + `"}`
@@ -167,6 +160,19 @@ func TestARangeOfDocker(t *testing.T) {
 			`--ip-range \"192.0.2.128/26\": network \"lan\" gives out addresses of 192.0.2.64/26; create`)
 	}
 	h.expectHeld("192.0.2.64 192.0.2.80")
+}
+
+// addRange adds the range 192.0.2.64/26 to the file of a network.
+func (h *host) addRange(name string) {
+	h.Helper()
+	path := config.NetworkFile(h.Dirs.Config, name)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append(text, "ip_range = \"192.0.2.64/26\"\n"...), 0o644)
+	}
+	if err != nil {
+		h.Fatal(err)
+	}
 }
 
 // TestTheGatewayOfAnInternalNetwork requires that no container of an internal network gets the

@@ -17,24 +17,36 @@ func (c *CreateNetwork) pools() []Pool { return slices.Concat(c.IPv4Data, c.IPv6
 // networks can have addresses that docker does not know.
 const noSpace = "null"
 
-// Space returns the address space of the network, by which the driver finds the network of an
-// address, or noSpace. It refuses a network whose addresses another driver gives out.
+// localSpace is the address space of docker's own IPAM driver, which chooses the addresses of a
+// network without --ipam-driver.
+const localSpace = "LocalDefault"
+
+// Space returns the address space of the network: the one by which the driver finds the network
+// of an address, or noSpace, or one of the network's own if docker chooses its addresses (see
+// [CreateNetwork.ByDocker]).
 func (c *CreateNetwork) Space() (string, error) {
 	pools := c.pools()
-	if len(pools) > 0 && !slices.ContainsFunc(pools, func(p Pool) bool { return p.AddressSpace != noSpace }) {
-		return noSpace, nil
-	}
 	if len(pools) == 0 {
 		return "", specs.Invalid("--subnet", "", "the subnet of the network, with --ipam-driver berth")
 	}
-	for _, p := range pools {
-		if !addressSpace.MatchString(p.AddressSpace) || p.AddressSpace != pools[0].AddressSpace {
-			return "", specs.Invalid("--ipam-driver", "",
-				"berth beside -d berth, because docker's own would give out addresses that are not the network's: "+
-					"docker network create -d berth --ipam-driver berth --subnet …")
-		}
+	space := pools[0].AddressSpace
+	if slices.ContainsFunc(pools, func(p Pool) bool { return p.AddressSpace != space }) {
+		space = ""
 	}
-	return pools[0].AddressSpace, nil
+	switch {
+	case space == noSpace || addressSpace.MatchString(space):
+		return space, nil
+	case space == localSpace && networkID.MatchString(c.NetworkID):
+		return "docker-" + c.NetworkID[:16], nil
+	}
+	return "", specs.Invalid("--ipam-driver", space, "berth beside -d berth, because the address space is another "+
+		"driver's: docker network create -d berth --ipam-driver berth --subnet …")
+}
+
+// ByDocker reports whether docker's own IPAM driver chooses the addresses. Then the driver
+// reserves each of them when docker creates an endpoint with it.
+func (c *CreateNetwork) ByDocker() bool {
+	return slices.ContainsFunc(c.pools(), func(p Pool) bool { return p.AddressSpace == localSpace })
 }
 
 // addressPools returns the subnets from which docker gives out addresses.
@@ -134,16 +146,16 @@ func (c *CreateNetwork) checkSource(n *specs.Network) error {
 	if err != nil {
 		return err
 	}
-	pooled := n.IPAM == specs.IPAMLocal && n.IPv6 != specs.IPv6DHCP && n.IPv6 != specs.IPv6SLAAC
 	foreign := n.IPAM == specs.IPAMDHCP || n.IPAM == specs.IPAMNone
+	pooled := !foreign && n.IPv6 != specs.IPv6DHCP && n.IPv6 != specs.IPv6SLAAC
 	switch {
-	case space == noSpace && !foreign:
+	case space == noSpace && pooled:
 		return specs.Invalid("--ipam-driver", "null", "berth, for addresses that docker inspect shows: "+
 			"docker network create -d berth --ipam-driver berth --subnet …")
 	case space != noSpace && !pooled:
 		return specs.Invalid("--ipam-driver", "berth",
 			"null, without --subnet: docker requests an address before the container has an interface, "+
-				"so it can only do so if berth gives out all of them (ipam = \"local\")")
+				"so it can only do so if berth gives out all of them (ipam = \"local\", without ipv6 = \"slaac\" or \"dhcp\")")
 	}
 	return nil
 }
@@ -161,8 +173,8 @@ func (c *CreateNetwork) checkNamed(n *specs.Network) error {
 			return specs.Invalid("--subnet", p.Pool.String(), "a subnet of the network %q: %s", n.Name, subnetsText(n))
 		}
 		covered[familyOf(s)] = true
-		if gateway, _, _ := strings.Cut(p.Gateway, "/"); gateway != "" && gateway != s.Gateway.String() {
-			return specs.Invalid("--gateway", gateway, "the gateway of the network %q, or none", n.Name)
+		if err := c.checkGateway(n, s, p.Gateway); err != nil {
+			return err
 		}
 		for name, text := range p.AuxAddresses {
 			return specs.Invalid("--aux-address", name+"="+text,
@@ -174,6 +186,20 @@ func (c *CreateNetwork) checkNamed(n *specs.Network) error {
 			return specs.Invalid("--subnet", "", "one of each family of the network %q, with --ipv6 for IPv6: %s",
 				n.Name, subnetsText(n))
 		}
+	}
+	return nil
+}
+
+// checkGateway compares docker's gateway with that of the subnet. If docker chooses the addresses,
+// it must know the gateway, or it would give that address to the first container.
+func (c *CreateNetwork) checkGateway(n *specs.Network, s *specs.Subnet, text string) error {
+	gateway, _, _ := strings.Cut(text, "/")
+	switch {
+	case gateway == "" && c.ByDocker() && s.Gateway.IsValid():
+		return specs.Invalid("--gateway", "", "%s, the gateway of the network %q, because docker chooses the addresses; or "+
+			"--ipam-driver berth", s.Gateway, n.Name)
+	case gateway != "" && gateway != s.Gateway.String():
+		return specs.Invalid("--gateway", gateway, "the gateway of the network %q, or none", n.Name)
 	}
 	return nil
 }

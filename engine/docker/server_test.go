@@ -33,6 +33,9 @@ func newServer(t *testing.T) *Server {
 		"lan":    "parent = \"eth1\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n",
 		"both":   "parent = \"eth1\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n[[subnet]]\nsubnet = \"2001:db8::/64\"\n",
 		"leased": "parent = \"eth1\"\nipam = \"dhcp\"\n",
+		"mixed":  "parent = \"eth1\"\nipv6 = \"slaac\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\n",
+		"static": "parent = \"eth1\"\nipam = \"static\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n",
+		"shared": "parent = \"eth1\"\nipam = \"cluster\"\ndomain = \"hq\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\ngateway = \"192.0.2.1\"\n",
 	} {
 		path := config.NetworkFile(dirs.Config, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
@@ -92,7 +95,14 @@ func TestCalls(t *testing.T) {
 		{"IpamDriver.ReleasePool", `{"PoolID":"` + space + ` 192.0.2.0/24"}`, 200, "{}"},
 		{"NetworkDriver.Unknown", "{}", 404, "404 page not found"},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}"},
-		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), space, "LocalDefault"), 500, "--ipam-driver berth --subnet"},
+		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), space, "LocalDefault"), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(strings.ReplaceAll(request(`{"network":"lan"}`), space, "LocalDefault"), "192.0.2.1/24", ""), 500,
+			`--gateway \"\": want 192.0.2.1, the gateway of the network \"lan\"`},
+		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), space, "GlobalDefault"), 500, "--ipam-driver berth --subnet"},
+		{"NetworkDriver.CreateNetwork", request(`{"network":"static"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", request(`{"network":"shared"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", request(`{"network":"mixed"}`), 500, "--ipam-driver \\\"berth\\\": want null"},
+		{"NetworkDriver.CreateNetwork", unaddressed(`{"network":"mixed"}`), 200, "{}"},
 		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), "192.0.2", "198.51.100"), 500, "--subnet 192.0.2.0/24"},
 		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), "192.0.2.1/24", "192.0.2.254/24"), 500, "--gateway"},
 		{"NetworkDriver.CreateNetwork", strings.ReplaceAll(request(`{"network":"lan"}`), `"AuxAddresses":{}`, `"AuxAddresses":{"nas":"192.0.2.5/24"}`), 500, "set exclude"},

@@ -244,7 +244,7 @@ func TestNetworkOfDockerRefused(t *testing.T) {
 	s := newSite(t)
 	d := newDockerDriver(t, s, nil)
 	for want, args := range map[string][]string{
-		"--ipam-driver berth":     {"--driver", d.name, "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.1", "--opt", "network=lan"},
+		"--gateway":               {"--driver", d.name, "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.9", "--opt", "network=lan"},
 		"docker allows --ip only": {"--driver", d.name, "--ipam-driver", d.name, "--opt", "network=lan"},
 		"--subnet 192.0.2.0/24":   {"--driver", d.name, "--ipam-driver", d.name, "--subnet", "198.51.100.0/24", "--gateway", "198.51.100.1", "--opt", "network=lan"},
 		"none":                    {"--driver", d.name, "--ipam-driver", d.name, "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.1", "--opt", "network=none"},
