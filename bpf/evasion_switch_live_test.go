@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -37,6 +38,7 @@ func newReceiver4(t testing.TB, ns *testnet.NS, link string, ip netip.Addr) *rec
 type switched struct {
 	*lab
 	kind     specs.Kind
+	past     bool // it sends past the TC programs of its own interface
 	from     *container
 	enforces *container // the one whose network enforces the kind
 	to       *receiver
@@ -57,6 +59,9 @@ func (x *switched) reaches(f forgery, c carrier, sure bool) (arrived bool) {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		must(x, err)
 		defer unix.Close(fd)
+		if x.past {
+			must(x, unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1))
+		}
 		for _, frame := range c(f.frame(x.from.MAC, x.to)) {
 			_ = unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index}) // it may be dropped
 		}
@@ -124,24 +129,32 @@ var arrangements = map[specs.Kind]func(l *lab) *switched{
 func TestEvasionsOverASwitch(t *testing.T) {
 	t.Parallel()
 	for kind, arrange := range arrangements {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			l := newSwitch(t, true)
-			x := arrange(l)
-			x.lab, x.kind = l, kind
-			all := maps.Clone(carriers)
-			maps.Copy(all, carriers4)
-			datagram := forgery{kind, 4, datagram4(x.from.ip, 9, 1009, forgedText), arrivesAt(1009)}
-			for how, c := range all {
-				x.tryEnforced("a datagram, "+how, datagram, c, how == "as it is")
-			}
-			if kind == specs.PrivateLeak || kind == specs.VEPABypass {
-				return // a question to all is none of these
-			}
-			asks := forgery{kind, 0, arpMessage(1, 0x604, x.from.ip), believedBy(x.from.ip)}.addressed(macAll)
-			for how, c := range carriers {
-				x.tryEnforced("ARP, "+how, asks, c, how == "as it is" && kind == specs.HostIsolation) // the driver delivers no sibling's broadcast
-			}
-		})
+		for how, past := range map[string]bool{"through its interface's programs": false, "past them": true} {
+			t.Run(fmt.Sprintf("%s %s", kind, how), func(t *testing.T) {
+				t.Parallel()
+				l := newSwitch(t, true)
+				x := arrange(l)
+				x.lab, x.kind, x.past = l, kind, past
+				x.tryCarriers()
+			})
+		}
+	}
+}
+
+// tryCarriers sends a datagram, and a question to all if it breaks the rule too, in each carrier.
+func (x *switched) tryCarriers() {
+	x.Helper()
+	all := maps.Clone(carriers)
+	maps.Copy(all, carriers4)
+	datagram := forgery{x.kind, 4, datagram4(x.from.ip, 9, 1009, forgedText), arrivesAt(1009)}
+	for how, c := range all {
+		x.tryEnforced("a datagram, "+how, datagram, c, how == "as it is")
+	}
+	if x.kind == specs.PrivateLeak || x.kind == specs.VEPABypass {
+		return // a question to all is none of these
+	}
+	asks := forgery{x.kind, 0, arpMessage(1, 0x604, x.from.ip), believedBy(x.from.ip)}.addressed(macAll)
+	for how, c := range carriers {
+		x.tryEnforced("ARP, "+how, asks, c, how == "as it is" && x.kind == specs.HostIsolation) // the driver delivers no sibling's broadcast
 	}
 }
