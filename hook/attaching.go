@@ -45,6 +45,7 @@ func (a *attaching) runSteps(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
+		{"ask for former addresses", a.askFormer},
 		{"name the namespace", a.nameNamespace},
 		{"make the records", a.makeRecords},
 		{"lock the VLANs", a.lockVLANs},

@@ -101,3 +101,46 @@ func TestSharedPoolWithoutAgent(t *testing.T) {
 		t.Errorf("without a part: %v", err)
 	}
 }
+
+// TestStickyFollows starts a container of a sticky network that had an address on another node: it
+// gets the address again if the agent gets its block, and another one if the agent does not, or if
+// the agent does not reach etcd, in which case the start does not ask.
+func TestStickyFollows(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.grow = 2 * time.Minute
+	h.write("berth.toml", open+clusterToml)
+	h.network("lan", clusterNetwork("sticky = true\n"))
+	h.openParts(lease.Part{MAC: [2]byte{0x13, 0xc1}}, lease.Part{Prefix: netip.MustParsePrefix("192.0.2.72/29")})
+	former := map[string]netip.Addr{"a": netip.MustParseAddr("192.0.2.90"), "b": netip.MustParseAddr("192.0.2.100"),
+		"c": netip.MustParseAddr("192.0.2.110")}
+	must(t, h.store.Update(t.Context(), func(tx *state.Tx) error {
+		for name, a := range former {
+			if err := lease.SetFormer(tx, "lan-hq", lease.FormerID(name, "net1"), []netip.Addr{a}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	started := make(chan error, 1)
+	for _, c := range []struct {
+		id    string
+		block []lease.Part
+	}{{"a", []lease.Part{{Prefix: netip.MustParsePrefix("192.0.2.88/29")}}}, {"b", nil}} {
+		box := h.box(c.id, "lan")
+		go func() { started <- h.start(box) }()
+		h.answerWish(former[c.id], c.block...)
+		must(t, <-started)
+		if got := h.attachments(c.id)[0].Addresses[0].Addr(); (got == former[c.id]) != (c.block != nil) {
+			t.Errorf("%s has %s; its former address is %s", c.id, got, former[c.id])
+		}
+	}
+	must(t, h.store.Update(t.Context(), func(tx *state.Tx) error { return lease.SetTrouble(tx, "lan-hq", "etcd is away") }))
+	h.mustStart(h.box("c", "lan"))
+	must(t, h.store.View(t.Context(), func(tx *state.Tx) error {
+		if wishes := lease.Wishes(tx, "lan-hq"); len(wishes) > 0 {
+			t.Errorf("a start without etcd asks for %v", wishes)
+		}
+		return nil
+	}))
+}

@@ -1,6 +1,10 @@
 package hook
 
 import (
+	"context"
+	"net/netip"
+	"slices"
+
 	"berth/internal/lease"
 	"berth/internal/state"
 )
@@ -11,12 +15,45 @@ func remembers(in *Interface) bool { return in.Net.Sticky || in.Net.UsesDHCP() }
 
 // recallAddresses returns the addresses and the MAC that an interface of a sticky network, or
 // of one with DHCP, had when its container last ran, or the zero Memory if they are not
-// remembered.
+// remembered. The addresses that it had on another node of a cluster come first.
 func (a *attaching) recallAddresses(tx *state.Tx, in *Interface) (lease.Memory, error) {
 	if !remembers(in) {
 		return lease.Memory{}, nil
 	}
-	return lease.Recall(tx, a.stickyKey(in))
+	m, err := lease.Recall(tx, a.stickyKey(in))
+	if err != nil || !in.Net.Clustered() {
+		return m, err
+	}
+	former, err := lease.Former(tx, in.Net.Domain, lease.FormerID(containerName(a.container), in.Name))
+	m.Addresses = append(former, m.Addresses...)
+	return m, err
+}
+
+// askFormer asks the agent for the blocks of the addresses that interfaces of sticky networks had
+// before, as far as this node does not own them: the container ran on another node, or the block
+// was given back since. It does not wait if the agent has no connection to etcd.
+func (a *attaching) askFormer(ctx context.Context) error {
+	for _, in := range a.plan.New {
+		if !in.Net.Clustered() || !in.Net.Sticky {
+			continue
+		}
+		var missing []netip.Addr
+		err := a.Store.View(ctx, func(tx *state.Tx) error {
+			had, err := a.recallAddresses(tx, in)
+			if err != nil || lease.Trouble(tx, in.Net.Domain) != "" {
+				return err
+			}
+			missing, err = lease.Missing(tx, slices.Concat(in.Pools[:]...), had.Addresses)
+			return err
+		})
+		if err != nil {
+			return in.At(err)
+		}
+		for _, addr := range missing {
+			a.growPool(ctx, &lease.NotOwnedError{Domain: in.Net.Domain, Addr: addr})
+		}
+	}
+	return nil
 }
 
 // rememberAddresses stores the Memory of an interface whose network is sticky or uses DHCP: its

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,23 @@ type domain struct {
 	trouble string                       // as in the database
 	news    atomic.Bool                  // a watch has seen a change
 	err     error                        // of the last round
+
+	stickyNetworks map[string]bool // by name
+	formerSeen     int64           // the revision at which the former addresses were read; 0 if they were not
+	former         formerNews
+}
+
+// formerNews are the changes of former addresses that a watch has seen.
+type formerNews struct {
+	sync.Mutex
+	changed []cluster.Entry
+	lost    atomic.Bool // changes may be missing
+}
+
+func (f *formerNews) add(all []cluster.Entry) {
+	f.Lock()
+	defer f.Unlock()
+	f.changed = append(f.changed, all...)
 }
 
 // currentDomains returns the domains of the network files, and ends those without one.
@@ -82,6 +100,7 @@ func (m *Member) domainOf(name cluster.Domain, networks []*specs.Network) *domai
 	}
 	d := m.domains[name]
 	if d != nil && reflect.DeepEqual(d.pool, text) && d.options == options {
+		d.stickyNetworks = stickyNetworksOf(networks)
 		return d
 	}
 	if d != nil {
@@ -92,7 +111,8 @@ func (m *Member) domainOf(name cluster.Domain, networks []*specs.Network) *domai
 		m.Problem(part, err)
 		return nil
 	}
-	d = &domain{name: name, network: first.Name, pool: text, options: options, wanted: map[netip.Addr]time.Duration{}}
+	d = &domain{name: name, network: first.Name, pool: text, options: options, wanted: map[netip.Addr]time.Duration{},
+		stickyNetworks: stickyNetworksOf(networks)}
 	d.keeper = m.self.Keep(cluster.Config{Leases: &parts{m.Store, name, blocks}, Domain: name, Blocks: blocks,
 		Pool: text, Options: options, Now: state.SinceBoot})
 	m.domains[name] = d

@@ -168,6 +168,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	for _, d := range all {
 		if connected {
 			d.news.Store(true)
+			d.former.lost.Store(true)
 		}
 		wait = min(wait, m.keepDomain(ctx, d))
 	}
@@ -177,6 +178,9 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	}
 	m.leaveDomains(ctx)
 	m.keepPresence(ctx)
+	if !m.failed() {
+		m.shareFormer(ctx, all)
+	}
 	m.keepWatches(ctx, all)
 	if m.failed() {
 		return min(wait, retry)

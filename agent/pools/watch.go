@@ -24,6 +24,10 @@ func (m *Member) keepWatches(ctx context.Context, all []*domain) {
 		for _, w := range d.keeper.Watching() {
 			want[w.Prefix], of[w.Prefix] = w, d
 		}
+		if d.sticky() && d.formerSeen != 0 {
+			w := cluster.Watching{Prefix: d.name.FormerPrefix(), After: d.formerSeen}
+			want[w.Prefix], of[w.Prefix] = w, d
+		}
 	}
 	for prefix, running := range m.watches {
 		if _, wanted := want[prefix]; !wanted || running.domain != of[prefix] || running.ended.Load() {
@@ -48,7 +52,11 @@ func (m *Member) startWatch(ctx context.Context, d *domain, w cluster.Watching) 
 	go func() {
 		defer cancel()
 		err := store.Watch(ctx, w.Prefix, w.After, func(u cluster.Update) {
-			if w.Concerns(u) {
+			switch {
+			case w.Prefix == d.name.FormerPrefix():
+				d.former.add(u.Entries)
+				m.Wake()
+			case w.Concerns(u):
 				d.news.Store(true)
 				m.Wake()
 			}
@@ -62,6 +70,7 @@ func (m *Member) startWatch(ctx context.Context, d *domain, w cluster.Watching) 
 		case <-time.After(retry):
 			running.ended.Store(true)
 			d.news.Store(true)
+			d.former.lost.Store(true)
 			m.Wake()
 		}
 	}()

@@ -121,7 +121,7 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(*testing.T, *testnet.Etcd){
 		"at once":          func(*testing.T, *testnet.Etcd) {},
-		"after compaction": compactUnseen,
+		"after compaction": func(t *testing.T, e *testnet.Etcd) { compactUnseen(t, e, "http://127.0.0.1:20998") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,11 +187,10 @@ func TestRemovedNetworkAfterKill(t *testing.T) {
 }
 
 // compactUnseen changes keys that the nodes watch while they do not reach etcd, and compacts
-// the changes.
-func compactUnseen(t *testing.T, server *testnet.Etcd) {
+// the changes. Meanwhile etcd has another URL.
+func compactUnseen(t *testing.T, server *testnet.Etcd, elsewhere string) {
 	t.Helper()
 	server.Kill()
-	const elsewhere = "http://127.0.0.1:20999"
 	server.Start(t, elsewhere)
 	client := openClient(t, elsewhere)
 	var last int64

@@ -78,6 +78,8 @@ type clusterContainer struct {
 	ns      *testnet.NS
 	state   oci.State
 	process *os.Process
+	address netip.Addr // once it has started
+	mac     specs.MAC
 }
 
 // runHook starts or stops a container by the hook.
@@ -106,13 +108,19 @@ func (n *clusterNode) hookCommand(c *clusterContainer, status oci.ContainerState
 	return cmd, said
 }
 
-// newContainer makes a container that has not been started.
+// newContainer makes a container that has not been started, with a name of its own.
 func (n *clusterNode) newContainer(network string) *clusterContainer {
 	n.t.Helper()
 	n.on.mu.Lock()
 	n.made++
 	id := fmt.Sprintf("%s-%d", n.name, n.made)
 	n.on.mu.Unlock()
+	return n.newNamed(id, network)
+}
+
+// newNamed makes a container with a name.
+func (n *clusterNode) newNamed(id, network string) *clusterContainer {
+	n.t.Helper()
 	ns := testnet.Namespace(n.t)
 	c := &clusterContainer{ns: ns, process: testnet.Process(n.t, ns)}
 	c.state = oci.State{Version: "1.0.2", ID: id, Pid: c.process.Pid, Bundle: "/",
@@ -124,7 +132,12 @@ func (n *clusterNode) newContainer(network string) *clusterContainer {
 // node has the address or the MAC.
 func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, error) {
 	n.t.Helper()
-	c := n.newContainer(network)
+	return n.startContainer(n.newContainer(network))
+}
+
+// startContainer is start for a container that was made.
+func (n *clusterNode) startContainer(c *clusterContainer) (*clusterContainer, netip.Addr, error) {
+	n.t.Helper()
 	if err := n.runHook(c, oci.StateCreating); err != nil {
 		return nil, netip.Addr{}, err
 	}
@@ -135,7 +148,8 @@ func (n *clusterNode) start(network string) (*clusterContainer, netip.Addr, erro
 			return fmt.Errorf("records %+v: %w", all, err)
 		}
 		a = all[0].Addresses[0].Addr()
-		n.on.lease(n.name, a, all[0].MAC)
+		c.address, c.mac = a, all[0].MAC
+		n.on.lease(n.name, a, c.mac)
 		return nil
 	})
 	return c, a, err

@@ -38,6 +38,8 @@ func NewFleet(s Snapshot) Fleet {
 			domains[Domain(name)] = append(domains[Domain(name)], e)
 		case "row":
 			f.addRow(rest, e)
+		case "former":
+			f.addFormer(rest, e)
 		default:
 			nodes = append(nodes, e)
 		}
@@ -62,6 +64,14 @@ func (f *Fleet) addRow(rest string, e Entry) {
 		return
 	}
 	f.Rows[id] = append(f.Rows[id], r)
+}
+
+// addFormer checks an entry of the former addresses of a domain.
+func (f *Fleet) addFormer(rest string, e Entry) {
+	name, _, _ := strings.Cut(rest, "/")
+	if _, err := Domain(name).DecodeFormer(e); err != nil {
+		f.Bad = append(f.Bad, fmt.Errorf("key %q of the store is invalid: %w", e.Key, err))
+	}
 }
 
 func (f *Fleet) addDomain(d Domain, s Snapshot) {

@@ -174,18 +174,20 @@ func (l *Leases) sharedSize(p *ipam.Pool) (size uint64) {
 }
 
 // checkOwned returns a *NotOwnedError if the address is of a shared pool, and no open part has it.
-func (l *Leases) checkOwned(p *ipam.Pool, a netip.Addr) error {
+func (l *Leases) checkOwned(p *ipam.Pool, a netip.Addr) error { return checkOwned(l.tx, p, a) }
+
+func checkOwned(tx *state.Tx, p *ipam.Pool, a netip.Addr) error {
 	if p.Shared() == "" {
 		return nil
 	}
-	parts, err := Parts(l.tx, p.Shared())
+	parts, err := Parts(tx, p.Shared())
 	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(parts, func(part Part) bool { return part.Prefix.Contains(a) }) {
 		return nil
 	}
-	return &NotOwnedError{Domain: p.Shared(), Addr: a, Why: Trouble(l.tx, p.Shared())}
+	return &NotOwnedError{Domain: p.Shared(), Addr: a, Why: Trouble(tx, p.Shared())}
 }
 
 // TakeSharedMAC is [Leases.TakeMAC] for a network with a shared pool: the MAC begins with a
