@@ -75,8 +75,8 @@ func (d *Datapath) linkTCX(ifindex int, w direction) error {
 	return nil
 }
 
-// held is the key of a link that a Datapath holds open.
-type held struct {
+// linkKey identifies a link that a Datapath keeps open.
+type linkKey struct {
 	ifindex int
 	way     direction
 }
@@ -109,28 +109,28 @@ func (p pins) adoptLink(ifindex int, w direction) (*sys.Link, error) {
 // holdLink keeps a link open, so that it stays attached if its pin is removed.
 func (d *Datapath) holdLink(ifindex int, w direction, l *sys.Link) {
 	d.releaseLink(ifindex, w)
-	if d.held == nil {
-		d.held = make(map[held]*sys.Link)
+	if d.links == nil {
+		d.links = make(map[linkKey]*sys.Link)
 	}
-	d.held[held{ifindex, w}] = l
+	d.links[linkKey{ifindex, w}] = l
 }
 
 func (d *Datapath) releaseLink(ifindex int, w direction) {
-	if l := d.held[held{ifindex, w}]; l != nil {
+	if l := d.links[linkKey{ifindex, w}]; l != nil {
 		_ = l.Close() // closing a descriptor of a link reports nothing
-		delete(d.held, held{ifindex, w})
+		delete(d.links, linkKey{ifindex, w})
 	}
 }
 
 func (d *Datapath) releaseLinks() {
-	for h := range d.held {
+	for h := range d.links {
 		d.releaseLink(h.ifindex, h.way)
 	}
 }
 
 // pinHeld pins a link again that is open and still attached; it returns nil if there is none.
 func (d *Datapath) pinHeld(ifindex int, w direction) (*sys.Link, error) {
-	l := d.held[held{ifindex, w}]
+	l := d.links[linkKey{ifindex, w}]
 	if l == nil || !linkOn(l, ifindex) {
 		return nil, nil
 	}
@@ -198,7 +198,7 @@ func (d *Datapath) detachTCX(ifindex int) error {
 	var errs []error
 	for _, w := range ways {
 		errs = append(errs, detachLink(d.pins.linkPath(ifindex, w)))
-		if l := d.held[held{ifindex, w}]; l != nil && linkOn(l, ifindex) { // its pin was removed
+		if l := d.links[linkKey{ifindex, w}]; l != nil && linkOn(l, ifindex) { // its pin was removed
 			errs = append(errs, l.Detach())
 		}
 		d.releaseLink(ifindex, w)

@@ -17,8 +17,8 @@ type Datapath struct {
 	maps   *Maps
 	tc     *netlink.Handle
 	attach string
-	cookie uint64 // of the namespace of the parents
-	held   map[held]*sys.Link
+	cookie uint64                // of the namespace of the parents
+	links  map[linkKey]*sys.Link // that this process keeps open, by parent and direction
 
 	noSibling error // why the programs on endpoints' own interfaces do nothing
 	withheld  bool  // hooks must not attach to parents

@@ -34,7 +34,7 @@ func (a *attaching) registerEndpoints(ctx context.Context) error {
 		return nil
 	})
 	for _, r := range a.records {
-		a.countSiblings(r)
+		a.attachOwnPrograms(r)
 	}
 	return err
 }
@@ -98,8 +98,8 @@ func (a *attaching) hasSlot(r *state.Attachment) bool {
 	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
 }
 
-// countSiblings attaches the programs that an interface needs itself, before the interface is up.
-func (a *attaching) countSiblings(r *state.Attachment) {
+// attachOwnPrograms attaches the programs that an interface needs itself, before the interface is up.
+func (a *attaching) attachOwnPrograms(r *state.Attachment) {
 	programs := release.OwnPrograms(r)
 	if len(programs) == 0 || !a.hasSlot(r) {
 		return

@@ -301,7 +301,7 @@ func (a *attaching) registerAgain(ctx context.Context, old *state.Attachment) (e
 		return nil
 	}
 	a.undo.push("register "+r.Interface, func(context.Context) error { return a.maps.Unregister(release.Endpoint(r)) })
-	a.countSiblings(r)
+	a.attachOwnPrograms(r)
 	return nil
 }
 

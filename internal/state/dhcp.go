@@ -107,20 +107,20 @@ func (c *DHCPClient) Ends() (at time.Duration, ok bool) {
 	return c.Began + c.Lease.Lifetime.Duration(), true
 }
 
-const bucketLeased = "dhcp" // live attachments with a DHCP client
+const bucketWithDHCP = "dhcp" // live attachments with a DHCP client
 
 // markDHCP keeps the index of attachments with a DHCP client. Without one it makes no
 // bucket.
 func (tx *Tx) markDHCP(key string, on bool) error {
-	if !on && tx.bolt.Bucket([]byte(bucketLeased)) == nil {
+	if !on && tx.bolt.Bucket([]byte(bucketWithDHCP)) == nil {
 		return nil
 	}
-	return setIndexed(tx.Bucket(bucketLeased), key, on)
+	return setIndexed(tx.Bucket(bucketWithDHCP), key, on)
 }
 
 // WithDHCP returns the live attachments that have a DHCP client.
 func (tx *Tx) WithDHCP() (all []*Attachment, err error) {
-	for key := range seekFrom(tx.Bucket(bucketLeased), nil) {
+	for key := range seekFrom(tx.Bucket(bucketWithDHCP), nil) {
 		a, err := tx.Attachment(string(key))
 		if err != nil {
 			return nil, err

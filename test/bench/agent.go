@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,14 +33,8 @@ const (
 const counterBytes = 6 * 2 * 8
 
 func benchAgent(b *bench) (*section, error) {
-	host, _, err := b.newHost("agent")
+	host, err := b.newManyHost()
 	if err != nil {
-		return nil, err
-	}
-	if err := host.Policy(fmt.Sprintf("[agent]\nmax_endpoints = %d\n", manyEndpoints)); err != nil {
-		return nil, err
-	}
-	if err := host.Network("lan", berthNetwork(manySubnet, 0)); err != nil {
 		return nil, err
 	}
 	agent, err := host.StartAgent("--metrics", "")
@@ -76,6 +71,16 @@ func benchAgent(b *bench) (*section, error) {
 	return s, addMemory(s, host, process)
 }
 
+// newManyHost returns a host with a network for the most endpoints.
+func (b *bench) newManyHost() (*lab.Host, error) {
+	host, _, err := b.newHost("agent")
+	if err != nil {
+		return nil, err
+	}
+	return host, errors.Join(host.Policy(fmt.Sprintf("[agent]\nmax_endpoints = %d\n", manyEndpoints)),
+		host.Network("lan", berthNetwork(manySubnet, 0)))
+}
+
 func scrapes(b *bench) int { return max(3, b.rounds/2) }
 
 // weigh measures the agent with n endpoints and returns the memory of its process.
@@ -85,22 +90,9 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 		return 0, err
 	}
 	defer maps.Close()
-	var reads, whole []time.Duration
-	size := 0
-	for range repeats {
-		read, err := readMaps(maps, n)
-		if err != nil {
-			return 0, err
-		}
-		begin := time.Now()
-		text, err := scrape(m.host.State)
-		if err != nil {
-			return 0, err
-		}
-		whole, reads, size = append(whole, time.Since(begin)), append(reads, read), len(text)
-		if got := strings.Count(text, "\nberth_network_receive_packets_total{"); got != n {
-			return 0, fmt.Errorf("%d series of received packets, want %d", got, n)
-		}
+	reads, whole, size, err := m.timeScrapes(maps, n, repeats)
+	if err != nil {
+		return 0, err
 	}
 	status, err := client.New(m.host.State).Status(context.Background())
 	if err != nil {
@@ -112,8 +104,7 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	}
 	s.judgeProcess(n, process, ms(median(reads)), ms(median(whole)), megabytes(float64(size)))
 	if n == manyEndpoints {
-		s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
-		s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
+		s.judgeScrapes(reads, whole)
 		s.fact("At 10,000 endpoints, %s of the process is its own memory, and %s are mapped files, nearly all of it the "+
 			"program.",
 			megabytes(own), megabytes(process-own))
@@ -121,6 +112,33 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 			ms(quantile(whole, 0)))
 	}
 	return process, nil
+}
+
+// judgeScrapes compares the times at the most endpoints with their goals.
+func (s *section) judgeScrapes(reads, whole []time.Duration) {
+	s.judge("≤ 5 ms", median(reads) <= readWithin, "map reading at 10,000", ms(median(reads)))
+	s.judge("≤ 100 ms", median(whole) <= scrapeWithin, "whole scrape at 10,000", "", ms(median(whole)))
+}
+
+// timeScrapes returns the times of reading the maps and of whole scrapes, and the size of the last
+// answer.
+func (m *many) timeScrapes(maps *bpf.Maps, n, repeats int) (reads, whole []time.Duration, size int, err error) {
+	for range repeats {
+		read, err := readMaps(maps, n)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		begin := time.Now()
+		text, err := scrape(m.host.State)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		whole, reads, size = append(whole, time.Since(begin)), append(reads, read), len(text)
+		if got := strings.Count(text, "\nberth_network_receive_packets_total{"); got != n {
+			return nil, nil, 0, fmt.Errorf("%d series of received packets, want %d", got, n)
+		}
+	}
+	return reads, whole, size, nil
 }
 
 // readMaps reads the map elements that a scrape of n endpoints needs.

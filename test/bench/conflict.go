@@ -21,23 +21,8 @@ const (
 const refusedWithin = probeMost
 
 func benchConflict(b *bench) (*section, error) {
-	host, lan, err := b.newHost("conflict")
+	host, err := b.newConflictHost()
 	if err != nil {
-		return nil, err
-	}
-	if err := neighbour(lan); err != nil {
-		return nil, err
-	}
-	if err := host.Policy("[policy]\nstatic_ips = true\n"); err != nil {
-		return nil, err
-	}
-	if err := host.Network("lan", berthNetwork(berthSubnet, probeMost)); err != nil {
-		return nil, err
-	}
-	if err := host.Network("blind", berthNetwork(berthSubnet, 0)); err != nil {
-		return nil, err
-	}
-	if err := host.Enter(); err != nil {
 		return nil, err
 	}
 	var refused, accepted, blind []time.Duration
@@ -60,6 +45,28 @@ func benchConflict(b *bench) (*section, error) {
 	}
 	s := conflictSection(refused, accepted, blind)
 	return s, cniTakes(host, s)
+}
+
+// newConflictHost enters a host with a network that probes and one that does not. Another machine on
+// its LAN has the address.
+func (b *bench) newConflictHost() (*lab.Host, error) {
+	host, lan, err := b.newHost("conflict")
+	if err != nil {
+		return nil, err
+	}
+	if err := neighbour(lan); err != nil {
+		return nil, err
+	}
+	if err := host.Policy("[policy]\nstatic_ips = true\n"); err != nil {
+		return nil, err
+	}
+	if err := host.Network("lan", berthNetwork(berthSubnet, probeMost)); err != nil {
+		return nil, err
+	}
+	if err := host.Network("blind", berthNetwork(berthSubnet, 0)); err != nil {
+		return nil, err
+	}
+	return host, host.Enter()
 }
 
 func conflictSection(refused, accepted, blind []time.Duration) *section {

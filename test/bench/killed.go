@@ -27,6 +27,22 @@ type aftermath struct {
 	example     string
 }
 
+// victim is a plugin that is killed, and the leases that it has recorded.
+type victim struct {
+	peer
+	leases func() (map[string]bool, error)
+}
+
+// victimsOf returns berth-hook and CNI's plugin on a host.
+func victimsOf(host *lab.Host) []victim {
+	cniDir := filepath.Join(host.Dir, "cni")
+	return []victim{
+		{newBerth(berthAlone, host, onLAN), func() (map[string]bool, error) { return berthLeases(host) }},
+		{newCNI(cniAlone, cniDir, cniSubnet),
+			func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
+	}
+}
+
 func benchKilled(b *bench) (*section, error) {
 	host, _, err := b.newHost("killed")
 	if err != nil {
@@ -43,15 +59,7 @@ func benchKilled(b *bench) (*section, error) {
 	if err := host.Enter(); err != nil {
 		return nil, err
 	}
-	cniDir := filepath.Join(host.Dir, "cni")
-	kinds := []struct {
-		peer
-		leases func() (map[string]bool, error)
-	}{
-		{newBerth(berthAlone, host, onLAN), func() (map[string]bool, error) { return berthLeases(host) }},
-		{newCNI(cniAlone, cniDir, cniSubnet),
-			func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
-	}
+	kinds := victimsOf(host)
 	var got [2]aftermath
 	kills := 2 * b.rounds
 	for k, kind := range kinds {

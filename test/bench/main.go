@@ -68,20 +68,12 @@ func main() {
 
 func runParts(rounds int, only, page, bin, source string) error {
 	wanted := strings.Split(only, ",")
-	for _, name := range wanted {
-		if !slices.Contains(names(), name) {
-			return fmt.Errorf("-part %q: want some of %s", name, strings.Join(names(), ","))
-		}
-	}
-	if rounds < 1 {
-		return fmt.Errorf("-rounds %d: want at least 1", rounds)
+	if err := checkFlags(wanted, rounds, page, source); err != nil {
+		return err
 	}
 	against, err := otherBuild(source)
 	if err != nil {
 		return err
-	}
-	if against != nil && (only != "frame" && only != "probe" || page != "") {
-		return errors.New("-against takes -part frame or -part probe, and no -write")
 	}
 	begin := newContext(rounds)
 	if bin == "" {
@@ -111,6 +103,28 @@ func runParts(rounds int, only, page, bin, source string) error {
 	for _, s := range done {
 		s.on = begin.lines()
 	}
+	return writePage(page, done)
+}
+
+// checkFlags checks the flags, alone and together.
+func checkFlags(wanted []string, rounds int, page, source string) error {
+	for _, name := range wanted {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("-part %q: want some of %s", name, strings.Join(names(), ","))
+		}
+	}
+	if rounds < 1 {
+		return fmt.Errorf("-rounds %d: want at least 1", rounds)
+	}
+	only := strings.Join(wanted, ",")
+	if source != "" && (only != "frame" && only != "probe" || page != "") {
+		return errors.New("-against takes -part frame or -part probe, and no -write")
+	}
+	return nil
+}
+
+// writePage writes the results to a page, in place of its older ones.
+func writePage(page string, done []*section) error {
 	old, err := os.ReadFile(page)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read the page: %w", err)

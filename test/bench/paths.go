@@ -56,7 +56,7 @@ func benchPaths(b *bench) (*section, error) {
 	if err := s.attachContainers(); err != nil {
 		return nil, err
 	}
-	return s.measure(b)
+	return s.measurePaths(b)
 }
 
 // build makes the machines.

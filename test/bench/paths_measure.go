@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// measure measures all paths in turn, each with and without the agent.
-func (s *site) measure(b *bench) (*section, error) {
-	r := &section{
+// newPathsSection returns the section without its rows.
+func newPathsSection() *section {
+	return &section{
 		how: fmt.Sprintf("*TCP* is one iperf3 stream of %d MB. *Round trip* is the median of %d small UDP datagrams and "+
 			"their answers, between blocking sockets. "+
 			"*Packets* are UDP frames of 60 bytes, as fast as one thread can send them: the fastest %d of %v. The wire is a "+
@@ -21,6 +21,11 @@ func (s *site) measure(b *bench) (*section, error) {
 			tcpBytes>>20, roundTrips, burst, floodSlice),
 		head: []string{"", "without agent", "with agent", "ratio", "middle half"},
 	}
+}
+
+// measurePaths measures all paths in turn, each with and without the agent.
+func (s *site) measurePaths(b *bench) (*section, error) {
+	r := newPathsSection()
 	tcp, quick, floods := max(2, 3*b.rounds/4), max(3, b.rounds/2), max(4, b.rounds)
 	done, total := 0, tcp+quick+len(s.floods())*floods
 	step := func(int) { done++; b.step(done, total) }
@@ -168,8 +173,7 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 	if err != nil {
 		return err
 	}
-	var agent, empty, above pairs
-	var through uint64
+	var rates floodRates
 	for i := range n {
 		for j := range 3 {
 			what := (i + j) % 3
@@ -181,37 +185,53 @@ func (s *site) flood(r *section, w way, n int, step func(int)) error {
 			if err := errors.Join(err, end()); err != nil {
 				return fmt.Errorf("%s: %w", w.what, err)
 			}
-			switch what {
-			case noPrograms:
-				agent.add(false, rate)
-				empty.add(false, rate)
-			case agentPrograms:
-				through += arrived
-				agent.add(true, rate)
-				above.add(true, rate)
-			case emptyPrograms:
-				empty.add(true, rate)
-				above.add(false, rate)
-			}
+			rates.addRate(what, rate, arrived)
 		}
 		step(i)
 	}
 	after, err := s.counted()
-	if err == nil && after-before < through {
-		err = fmt.Errorf("%s: %d packets with the agent, and it counted %d", w.what, through, after-before)
+	if err == nil && after-before < rates.through {
+		err = fmt.Errorf("%s: %d packets with the agent, and it counted %d", w.what, rates.through, after-before)
 	}
+	rates.addTo(r, w, after-before)
+	return err
+}
+
+// floodRates compares the rates of floods with the agent's programs, with empty ones and with none.
+type floodRates struct {
+	agent, empty, above pairs  // the agent's to none, empty ones to none, the agent's to empty ones
+	through             uint64 // packets that arrived with the agent's programs
+}
+
+func (f *floodRates) addRate(programs int, rate float64, arrived uint64) {
+	switch programs {
+	case noPrograms:
+		f.agent.add(false, rate)
+		f.empty.add(false, rate)
+	case agentPrograms:
+		f.through += arrived
+		f.agent.add(true, rate)
+		f.above.add(true, rate)
+	case emptyPrograms:
+		f.empty.add(true, rate)
+		f.above.add(false, rate)
+	}
+}
+
+// addTo adds the rows of a way. counted is the number of packets that the agent counted.
+func (f *floodRates) addTo(r *section, w way, counted uint64) {
 	goal := wireLeast
 	if w.siblings {
 		goal = siblingLeast
 	}
-	addPairs(r, "packets, "+w.what, agent, median(agent.ratios()), 0, perSecond)
-	addPairs(r, "packets, "+w.what+": empty TC programs, compared with none", empty, median(empty.ratios()), 0, perSecond)
-	addPairs(r, "packets, "+w.what+": the agent's programs, compared with empty ones", above, median(above.ratios()),
-		goal, perSecond)
+	addPairs(r, "packets, "+w.what, f.agent, median(f.agent.ratios()), 0, perSecond)
+	addPairs(r, "packets, "+w.what+": empty TC programs, compared with none", f.empty, median(f.empty.ratios()), 0,
+		perSecond)
+	addPairs(r, "packets, "+w.what+": the agent's programs, compared with empty ones", f.above,
+		median(f.above.ratios()), goal, perSecond)
 	each := func(rates []float64) float64 { return 1e9 / median(rates) } // ns
 	r.fact("Packets, %s: a packet takes %.0f ns. The agent adds %.0f ns to that, empty TC programs %.0f ns. %d packets "+
 		"were sent with the agent, and it counted %d, including ARP.",
-		w.what, each(agent.without), each(agent.with)-each(agent.without), each(empty.with)-each(empty.without),
-		through, after-before)
-	return err
+		w.what, each(f.agent.without), each(f.agent.with)-each(f.agent.without),
+		each(f.empty.with)-each(f.empty.without), f.through, counted)
 }

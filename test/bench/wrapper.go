@@ -12,14 +12,17 @@ import (
 // wrapperGoal is the time that berth-runtime may add to a call of a runtime.
 const wrapperGoal = 5 * time.Millisecond
 
-// wrapped are the measured calls of a runtime, each with and without berth-runtime
-// before it.
-var wrapped = []struct {
+// wrappedCall is a call of a runtime.
+type wrappedCall struct {
 	what       string
 	annotation string   // in the container's config.json
 	flags      []string // of berth-runtime
 	args       []string // of both
-}{
+}
+
+// wrapped are the measured calls of a runtime, each with and without berth-runtime
+// before it.
+var wrapped = []wrappedCall{
 	{"features, which makes no container", "", nil, []string{"features"}},
 	{"create, without an annotation of berth's", `"other/key": "x"`, nil, []string{"create", "x"}},
 	{"create, with one: hooks added", onLAN, nil, []string{"create", "x"}},
@@ -47,29 +50,38 @@ func benchWrapper(b *bench) (*section, error) {
 		head: []string{"", "direct", "by berth-runtime", "added", "fastest tenth"},
 	}
 	for i, c := range wrapped {
-		before := append([]string{"--berth-runtime", idle, "--berth-state", filepath.Join(bundle, "state")}, c.flags...)
-		var direct, through []time.Duration
-		for round := range rounds + warmUp {
-			b.step(i*(rounds+warmUp)+round, len(wrapped)*(rounds+warmUp))
-			if round == warmUp {
-				direct, through = nil, nil
-			}
-			if err := writeConfig(bundle, c.annotation); err != nil {
-				return nil, err
-			}
-			if err := timedIn(bundle, &direct, idle, c.args...); err != nil {
-				return nil, err
-			}
-			if err := timedIn(bundle, &through, filepath.Join(b.bin, "berth-runtime"),
-				append(before, c.args...)...); err != nil {
-				return nil, err
-			}
+		direct, through, err := c.measureCalls(b, idle, bundle, rounds, i*(rounds+warmUp))
+		if err != nil {
+			return nil, err
 		}
 		added := median(through) - median(direct)
 		s.judge("≤ "+ms(wrapperGoal), added <= wrapperGoal, c.what, ms(median(direct)), ms(median(through)), ms(added),
 			ms(quantile(through, 0.1)-quantile(direct, 0.1)))
 	}
 	return s, nil
+}
+
+// measureCalls returns the times of a call of the runtime idle, directly and by berth-runtime. done
+// is the number of rounds of the calls before it.
+func (c *wrappedCall) measureCalls(b *bench, idle, bundle string, rounds,
+	done int) (direct, through []time.Duration, err error) {
+	before := append([]string{"--berth-runtime", idle, "--berth-state", filepath.Join(bundle, "state")}, c.flags...)
+	for round := range rounds + warmUp {
+		b.step(done+round, len(wrapped)*(rounds+warmUp))
+		if round == warmUp {
+			direct, through = nil, nil
+		}
+		if err := writeConfig(bundle, c.annotation); err != nil {
+			return nil, nil, err
+		}
+		if err := timedIn(bundle, &direct, idle, c.args...); err != nil {
+			return nil, nil, err
+		}
+		if err := timedIn(bundle, &through, filepath.Join(b.bin, "berth-runtime"), append(before, c.args...)...); err != nil {
+			return nil, nil, err
+		}
+	}
+	return direct, through, nil
 }
 
 // writeConfig writes a config.json with an annotation, of an engine's usual length.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,11 @@ const forged = "00:00:5e:00:53:66"
 
 // tour returns the scenes up to the removal.
 func (s *stage) tour() []scene {
+	return slices.Concat(s.sceneryScenes(), s.containerScenes(), s.trafficScenes())
+}
+
+// sceneryScenes show the host, and the agent that finds an interface which berth did not make.
+func (s *stage) sceneryScenes() []scene {
 	host := s.host.Machine
 	return []scene{{
 		what:  "A host with the NIC eth1, plugged into a switch with another machine.",
@@ -38,7 +44,13 @@ func (s *stage) tour() []scene {
 		on:    host,
 		first: s.observed,
 		lines: []string{"ip netns exec cam ping -c 2 -i 0.2 192.0.2.1", "berth ps"},
-	}, {
+	}}
+}
+
+// containerScenes make a network, and start containers on it.
+func (s *stage) containerScenes() []scene {
+	host := s.host.Machine
+	return []scene{{
 		what: "A network: created with docker's flags, stored in a file that you can also write.",
 		on:   host,
 		lines: []string{
@@ -63,7 +75,13 @@ func (s *stage) tour() []scene {
 			"podman run --detach --name db \\\n" +
 				"    --network none --annotation berth/networks=lan busybox sleep 600",
 		},
-	}, {
+	}}
+}
+
+// trafficScenes send frames, allowed and forged ones.
+func (s *stage) trafficScenes() []scene {
+	host := s.host.Machine
+	return []scene{{
 		what: "They reach each other and the LAN's router.",
 		on:   host,
 		lines: []string{

@@ -76,7 +76,7 @@ func stream(from, to Place, addr netip.Addr, bytes int64) error {
 	}
 	defer l.Close()
 	served := make(chan error, 1)
-	go func() { served <- serve(l, bytes) }()
+	go func() { served <- serveStream(l, bytes) }()
 	var c net.Conn
 	if err := from.within(func() (err error) {
 		c, err = net.DialTimeout("tcp", l.Addr().String(), patience)
@@ -85,21 +85,21 @@ func stream(from, to Place, addr netip.Addr, bytes int64) error {
 		return err
 	}
 	defer c.Close()
-	err := errors.Join(c.SetDeadline(time.Now().Add(patience)), both(c, bytes))
+	err := errors.Join(c.SetDeadline(time.Now().Add(patience)), sendAndReceive(c, bytes))
 	return errors.Join(err, <-served)
 }
 
-func serve(l net.Listener, bytes int64) error {
+func serveStream(l net.Listener, bytes int64) error {
 	c, err := l.Accept()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return errors.Join(c.SetDeadline(time.Now().Add(patience)), both(c, bytes))
+	return errors.Join(c.SetDeadline(time.Now().Add(patience)), sendAndReceive(c, bytes))
 }
 
-// both sends and receives at once.
-func both(c net.Conn, bytes int64) error {
+// sendAndReceive sends and receives at once.
+func sendAndReceive(c net.Conn, bytes int64) error {
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.CopyN(c, zeros{}, bytes)
@@ -124,6 +124,18 @@ func Ask(from, to Place, n, size int) error {
 	return nil
 }
 
+// echoDatagrams sends each datagram back until the socket is closed.
+func echoDatagrams(server *net.UDPConn, size int) {
+	buf := make([]byte, size)
+	for {
+		got, back, err := server.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		_, _ = server.WriteToUDPAddrPort(buf[:got], back) // the other end detects a loss
+	}
+}
+
 func sendRequests(from, to Place, addr netip.Addr, n, size int) error {
 	var server *net.UDPConn
 	if err := to.within(func() (err error) {
@@ -133,16 +145,7 @@ func sendRequests(from, to Place, addr netip.Addr, n, size int) error {
 		return err
 	}
 	defer server.Close()
-	go func() { // until it is closed
-		buf := make([]byte, size)
-		for {
-			got, back, err := server.ReadFromUDPAddrPort(buf)
-			if err != nil {
-				return
-			}
-			_, _ = server.WriteToUDPAddrPort(buf[:got], back) // the other end detects a loss
-		}
-	}()
+	go echoDatagrams(server, size)
 	var client *net.UDPConn
 	if err := from.within(func() (err error) {
 		client, err = net.DialUDP("udp", nil, server.LocalAddr().(*net.UDPAddr))

@@ -39,16 +39,7 @@ func (k kernels) fromSuite(ctx context.Context, series, suite string) (*kernel, 
 		return nil, err
 	}
 	defer log.Close()
-	s := t.In()
-	s.Binds, s.Dir, s.Output = []debian.Bind{{Source: tmp, Target: "/kernel"}}, "/kernel", log
-	apt := func(script string) error {
-		status, err := s.Run(ctx, "sh", "-ec", script)
-		if err == nil && status != 0 {
-			text, _ := os.ReadFile(log.Name()) // if it cannot be read, the error quotes less
-			err = fmt.Errorf("exit status %d: %s", status, text)
-		}
-		return err
-	}
+	apt := func(script string) error { return runLogged(ctx, t, tmp, log, script) }
 	const list = "apt-get -q update && apt-cache pkgnames linux-image- >names"
 	if err := apt(list); err != nil {
 		return nil, fmt.Errorf("list the kernels of %q: %w", suite, err)
@@ -70,4 +61,17 @@ func (k kernels) fromSuite(ctx context.Context, series, suite string) (*kernel, 
 		}
 	}
 	return k.open(series, name)
+}
+
+// runLogged runs a script in a tree, in a directory of this machine, with its output in log. The
+// error quotes the output.
+func runLogged(ctx context.Context, t *debian.Tree, dir string, log *os.File, script string) error {
+	s := t.In()
+	s.Binds, s.Dir, s.Output = []debian.Bind{{Source: dir, Target: "/kernel"}}, "/kernel", log
+	status, err := s.Run(ctx, "sh", "-ec", script)
+	if err == nil && status != 0 {
+		text, _ := os.ReadFile(log.Name()) // if it cannot be read, the error quotes less
+		err = fmt.Errorf("exit status %d: %s", status, text)
+	}
+	return err
 }

@@ -24,26 +24,7 @@ func web(m *machine) {
 	if !ok {
 		m.fatalf("berth web prints %q; want an address with a token", base)
 	}
-	pid := m.property(page, "MainPID")
-	status := m.runCommand("cat", "/proc/"+pid+"/status")
-	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n",
-		"Seccomp:\t2\n"} {
-		if !strings.Contains(status, want) {
-			m.errorf("no %q in the status of berth-web", want)
-		}
-	}
-	if strings.Contains(status, "Uid:\t0\t") {
-		m.errorf("berth-web runs as root")
-	}
-	const seen = "/root/run/berth"
-	m.eventually("the results of berth check are there for the page", func() bool {
-		text, err := output("cat", "/proc/"+pid+seen+"/check.json")
-		return err == nil && strings.Contains(text, `"subject": "host"`)
-	})
-	if files := strings.Fields(m.runCommand("ls", "/proc/"+pid+seen)); !slices.Equal(files,
-		[]string{"berthd.sock", "check.json"}) {
-		m.errorf("berth-web sees %q in /run/berth, want the socket for views and the results of berth check", files)
-	}
+	m.checkWebRights(m.property(page, "MainPID"))
 	if m.agentSeen(base, token+"x") == nil {
 		m.errorf("the page opens with a wrong token")
 	}
@@ -62,6 +43,30 @@ func web(m *machine) {
 		func() bool { return m.property("berth-check.timer", "ActiveState") == "inactive" })
 	if out, err := exec.Command("systemctl", "is-failed", page).Output(); err == nil {
 		m.errorf("%s is %s after it was stopped", page, out)
+	}
+}
+
+// checkWebRights checks the rights of the process of berth-web, and the files of the agent that it
+// sees.
+func (m *machine) checkWebRights(pid string) {
+	status := m.runCommand("cat", "/proc/"+pid+"/status")
+	for _, want := range []string{"CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n",
+		"Seccomp:\t2\n"} {
+		if !strings.Contains(status, want) {
+			m.errorf("no %q in the status of berth-web", want)
+		}
+	}
+	if strings.Contains(status, "Uid:\t0\t") {
+		m.errorf("berth-web runs as root")
+	}
+	const seen = "/root/run/berth"
+	m.eventually("the results of berth check are there for the page", func() bool {
+		text, err := output("cat", "/proc/"+pid+seen+"/check.json")
+		return err == nil && strings.Contains(text, `"subject": "host"`)
+	})
+	if files := strings.Fields(m.runCommand("ls", "/proc/"+pid+seen)); !slices.Equal(files,
+		[]string{"berthd.sock", "check.json"}) {
+		m.errorf("berth-web sees %q in /run/berth, want the socket for views and the results of berth check", files)
 	}
 }
 
@@ -112,13 +117,18 @@ func (m *machine) agentSeen(base, token string) error {
 	if err != nil {
 		return err
 	}
+	return agentIsUp(line)
+}
+
+// agentIsUp returns nil if a message of the page reports that the agent answers.
+func agentIsUp(message []byte) error {
 	var first struct {
 		Agent struct {
 			Up      bool
 			Problem string
 		}
 	}
-	if err := json.Unmarshal(line, &first); err != nil {
+	if err := json.Unmarshal(message, &first); err != nil {
 		return err
 	}
 	if !first.Agent.Up {
