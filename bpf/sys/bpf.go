@@ -15,8 +15,8 @@ type pointer = unsafe.Pointer
 
 var _ [8]byte = [unsafe.Sizeof(pointer(nil))]byte{}
 
-// call makes a call of bpf(2).
-func call[A any](command int, attr *A) (int, error) {
+// bpfCall makes a call of bpf(2).
+func bpfCall[A any](command int, attr *A) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_BPF, uintptr(command), uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
 	if errno != 0 {
 		return -1, errno
@@ -24,10 +24,10 @@ func call[A any](command int, attr *A) (int, error) {
 	return int(n), nil
 }
 
-// open makes a call that returns a file descriptor. It is never one of the standard streams,
+// openObject makes a call that returns a file descriptor. It is never one of the standard streams,
 // which the caller may have closed. The kernel sets FD_CLOEXEC.
-func open[A any](command int, attr *A) (int, error) {
-	fd, err := call(command, attr)
+func openObject[A any](command int, attr *A) (int, error) {
+	fd, err := bpfCall(command, attr)
 	if err != nil || fd > 2 {
 		return fd, err
 	}
@@ -47,7 +47,7 @@ func openPinned(path string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	fd, err := open(unix.BPF_OBJ_GET, &objectAttr{path: pointer(text)})
+	fd, err := openObject(unix.BPF_OBJ_GET, &objectAttr{path: pointer(text)})
 	if err != nil {
 		return -1, &os.PathError{Op: "open pinned object", Path: path, Err: err}
 	}
@@ -60,7 +60,7 @@ func Pin(fd int, path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := call(unix.BPF_OBJ_PIN, &objectAttr{path: pointer(text), fd: uint32(fd)}); err != nil {
+	if _, err := bpfCall(unix.BPF_OBJ_PIN, &objectAttr{path: pointer(text), fd: uint32(fd)}); err != nil {
 		return &os.PathError{Op: "pin object", Path: path, Err: err}
 	}
 	return nil
@@ -75,7 +75,7 @@ type infoAttr struct {
 // readInfo reads what the kernel tells of an object: as much as fits into info.
 func readInfo[I any](fd int, info *I) error {
 	attr := infoAttr{fd: uint32(fd), length: uint32(unsafe.Sizeof(*info)), info: pointer(info)}
-	if _, err := call(unix.BPF_OBJ_GET_INFO_BY_FD, &attr); err != nil {
+	if _, err := bpfCall(unix.BPF_OBJ_GET_INFO_BY_FD, &attr); err != nil {
 		return fmt.Errorf("read information on an object: %w", err)
 	}
 	return nil

@@ -103,6 +103,6 @@ func (m *Map) BatchLookup(c *Cursor, keys, values any) (int, error) {
 		attr.in = pointer(&c.opaque[0])
 	}
 	attr.out = pointer(&c.opaque[0])
-	_, err = call(unix.BPF_MAP_LOOKUP_BATCH, &attr)
+	_, err = bpfCall(unix.BPF_MAP_LOOKUP_BATCH, &attr)
 	return int(attr.count), explain("batch lookup", err)
 }

@@ -41,7 +41,7 @@ type createAttr struct {
 // AttachFirst attaches a program to an interface, before all others of that direction. It
 // returns [ErrNotSupported] on a kernel without tcx.
 func AttachFirst(program, ifindex int, attach AttachType) (*Link, error) {
-	fd, err := open(unix.BPF_LINK_CREATE, &createAttr{
+	fd, err := openObject(unix.BPF_LINK_CREATE, &createAttr{
 		program: uint32(program), ifindex: uint32(ifindex), attach: attach, flags: unix.BPF_F_BEFORE,
 	})
 	if err == nil {
@@ -60,7 +60,7 @@ type updateAttr struct {
 
 // Update replaces the program of a link. The error is unix.ENOLINK if its interface is gone.
 func (l *Link) Update(program int) error {
-	_, err := call(unix.BPF_LINK_UPDATE, &updateAttr{link: uint32(l.fd), program: uint32(program)})
+	_, err := bpfCall(unix.BPF_LINK_UPDATE, &updateAttr{link: uint32(l.fd), program: uint32(program)})
 	return err
 }
 
@@ -68,7 +68,7 @@ type detachAttr struct{ link uint32 }
 
 // Detach takes the program off the interface, even if other processes have the link open.
 func (l *Link) Detach() error {
-	if _, err := call(unix.BPF_LINK_DETACH, &detachAttr{uint32(l.fd)}); err != nil {
+	if _, err := bpfCall(unix.BPF_LINK_DETACH, &detachAttr{uint32(l.fd)}); err != nil {
 		return fmt.Errorf("detach link: %w", err)
 	}
 	return nil
@@ -123,7 +123,7 @@ func QueryTCX(ifindex int, attach AttachType) ([]Attached, error) {
 			ifindex: uint32(ifindex), attach: attach,
 			programs: pointer(&programs[0]), links: pointer(&links[0]), count: room,
 		}
-		_, err := call(unix.BPF_PROG_QUERY, &q)
+		_, err := bpfCall(unix.BPF_PROG_QUERY, &q)
 		if err == unix.ENOSPC {
 			continue // there are more
 		} else if err != nil {

@@ -88,7 +88,7 @@ type mapAttr struct {
 func CreateMap(s MapSpec) (*Map, error) {
 	attr := mapAttr{kind: s.Type, key: s.KeySize, value: s.ValueSize, entries: s.Entries, flags: s.Flags}
 	copy(attr.name[:unix.BPF_OBJ_NAME_LEN-1], s.Name)
-	fd, err := open(unix.BPF_MAP_CREATE, &attr)
+	fd, err := openObject(unix.BPF_MAP_CREATE, &attr)
 	if err != nil {
 		return nil, fmt.Errorf("create map: %w", err)
 	}
@@ -133,7 +133,7 @@ func (m *Map) Lookup(key, value any) error {
 	if err != nil {
 		return err
 	}
-	_, err = call(unix.BPF_MAP_LOOKUP_ELEM, &elementAttr{fd: uint32(m.fd), key: k, value: v})
+	_, err = bpfCall(unix.BPF_MAP_LOOKUP_ELEM, &elementAttr{fd: uint32(m.fd), key: k, value: v})
 	return explain("lookup", err)
 }
 
@@ -151,7 +151,7 @@ func (m *Map) Update(key, value any, flags uint64) error {
 	if err != nil {
 		return fmt.Errorf("value: %w", err)
 	}
-	_, err = call(unix.BPF_MAP_UPDATE_ELEM, &elementAttr{fd: uint32(m.fd), key: k, value: v, flags: flags})
+	_, err = bpfCall(unix.BPF_MAP_UPDATE_ELEM, &elementAttr{fd: uint32(m.fd), key: k, value: v, flags: flags})
 	return explain("update", err)
 }
 
@@ -161,7 +161,7 @@ func (m *Map) Delete(key any) error {
 	if err != nil {
 		return err
 	}
-	_, err = call(unix.BPF_MAP_DELETE_ELEM, &elementAttr{fd: uint32(m.fd), key: k})
+	_, err = bpfCall(unix.BPF_MAP_DELETE_ELEM, &elementAttr{fd: uint32(m.fd), key: k})
 	return explain("delete", err)
 }
 
@@ -178,6 +178,6 @@ func (m *Map) NextKey(key, next any) error {
 	if attr.value, err = m.keyMemory(next); err != nil {
 		return err
 	}
-	_, err = call(unix.BPF_MAP_GET_NEXT_KEY, &attr)
+	_, err = bpfCall(unix.BPF_MAP_GET_NEXT_KEY, &attr)
 	return explain("next key", err)
 }

@@ -19,11 +19,11 @@ type circumstances struct {
 }
 
 func newContext(rounds int) *circumstances {
-	return &circumstances{rounds: rounds, begin: time.Now(), loadBegin: load()}
+	return &circumstances{rounds: rounds, begin: time.Now(), loadBegin: loadAverages()}
 }
 
 // end records the load and the time at the end.
-func (c *circumstances) end() { c.now, c.took = load(), time.Since(c.begin) }
+func (c *circumstances) end() { c.now, c.took = loadAverages(), time.Since(c.begin) }
 
 func (c *circumstances) lines() []string {
 	at := "load average " + c.loadBegin + " before the run"
@@ -38,7 +38,7 @@ func (c *circumstances) lines() []string {
 }
 
 // load returns the load averages of 1, 5 and 15 minutes.
-func load() string {
+func loadAverages() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

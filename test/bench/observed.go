@@ -104,25 +104,25 @@ func (f *foreigners) row(what string, most float64, do func() error) error {
 	return f.hasNoProblem()
 }
 
-func wait() error {
+func waitChurn() error {
 	time.Sleep(churnTime)
 	return nil
 }
 
-func (f *foreigners) idleAlone() error { return f.row("idle, no interface", idleProcessor, wait) }
+func (f *foreigners) idleAlone() error { return f.row("idle, no interface", idleProcessor, waitChurn) }
 
 // namesSettled is the time after which the agent no longer searches each second for the names of a
 // new interface.
 const namesSettled = 40 * time.Second
 
 func (f *foreigners) idleObserved() error {
-	share, err := f.processorOf(wait)
+	share, err := f.processorOf(waitChurn)
 	if err != nil {
 		return err
 	}
 	f.s.addRow("while their names are searched", fmt.Sprintf("%.2f %%", share*100), "")
 	time.Sleep(namesSettled - churnTime)
-	return f.row(fmt.Sprintf("idle, %d interfaces", observedEndpoints), idleProcessor, wait)
+	return f.row(fmt.Sprintf("idle, %d interfaces", observedEndpoints), idleProcessor, waitChurn)
 }
 
 // addAll makes all interfaces and waits until the agent counts them.

@@ -62,8 +62,8 @@ func Write(file string, all []Result) error {
 	return nil
 }
 
-// Read reads the results of all files.
-func Read(files ...string) ([]Result, error) {
+// ReadFiles reads the results of all files.
+func ReadFiles(files ...string) ([]Result, error) {
 	var all []Result
 	for _, file := range files {
 		f, err := os.Open(file)

@@ -29,7 +29,7 @@ func TestUnproven(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := Read(here, there)
+	all, err := ReadFiles(here, there)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func (t *tally) goTest(ctx context.Context, args []string) (failed bool, err err
 // printSum prints the failed and unsteady tests of all files of results, with their
 // output, and the tests that no file lists as passed. It returns tally's exit status.
 func printSum(out io.Writer, files []string) int {
-	all, err := results.Read(files...)
+	all, err := results.ReadFiles(files...)
 	if err == nil && len(all) == 0 {
 		err = errors.New("there are no results")
 	}

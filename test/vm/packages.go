@@ -68,7 +68,7 @@ func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 	if o.skips == "" {
 		return findPackages(ctx, o.patterns)
 	}
-	all, err := results.Read(o.skips)
+	all, err := results.ReadFiles(o.skips)
 	if err != nil {
 		return nil, err
 	}

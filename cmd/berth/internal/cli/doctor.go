@@ -61,7 +61,7 @@ func runDoctor(ctx context.Context, env *Env, engines []string, try, asJSON bool
 	}
 	path := executablePath()
 	d := &doctor.Doctor{Check: &check.Checker{Dirs: dirs, Path: path}, Dirs: dirs, Bin: bin, Path: path}
-	lines := d.Look(engines)
+	lines := d.Examine(engines)
 	if try {
 		lines = append(lines, d.Try(ctx, engines)...)
 		lines = bySubject(lines)

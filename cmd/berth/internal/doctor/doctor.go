@@ -69,9 +69,9 @@ func Engines() (names []string) {
 	return append(names, beside...)
 }
 
-// Look reports for each installed engine, or for the named ones, its version, and whether
+// Examine reports for each installed engine, or for the named ones, its version, and whether
 // it uses berth.
-func (d *Doctor) Look(named []string) []check.Line {
+func (d *Doctor) Examine(named []string) []check.Line {
 	lines := []check.Line{d.checkPrograms()}
 	configured := d.Check.Engines()
 	here := 0

@@ -56,7 +56,7 @@ func TestLookReportsEngines(t *testing.T) {
 	d := newDoctor(t, "dockerd")
 	want := func(what string, configured check.Result, remedy string) {
 		t.Helper()
-		lines := d.Look(nil)
+		lines := d.Examine(nil)
 		if diff := cmp.Diff(map[string]check.Result{"version": check.Pass, "configured": configured}, resultsOf(lines, "docker")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
@@ -83,7 +83,7 @@ func TestLookReportsEngines(t *testing.T) {
 
 func TestLookReportsNamedEngines(t *testing.T) {
 	d := newDoctor(t, "dockerd", "podman")
-	lines := d.Look([]string{"podman", "crio"})
+	lines := d.Examine([]string{"podman", "crio"})
 	if len(resultsOf(lines, "docker")) > 0 || resultsOf(lines, "podman")["version"] != check.Pass {
 		t.Errorf("lines %v", lines)
 	}
@@ -94,13 +94,13 @@ func TestLookReportsNamedEngines(t *testing.T) {
 
 func TestLookWithoutEngines(t *testing.T) {
 	d := newDoctor(t)
-	if got := resultsOf(d.Look(nil), "host")["engines"]; got != check.Warn {
+	if got := resultsOf(d.Examine(nil), "host")["engines"]; got != check.Warn {
 		t.Errorf("no engine is %q", got)
 	}
 	if err := os.Remove(filepath.Join(d.Bin, "berth-hook")); err != nil {
 		t.Fatal(err)
 	}
-	if got := resultsOf(d.Look(nil), "berth")["programs"]; got != check.Fail {
+	if got := resultsOf(d.Examine(nil), "berth")["programs"]; got != check.Fail {
 		t.Errorf("no hook is %q", got)
 	}
 }
@@ -108,7 +108,7 @@ func TestLookWithoutEngines(t *testing.T) {
 func TestAnOldEngine(t *testing.T) {
 	d := newDoctor(t, "dockerd")
 	d.Version = func(string) (install.Version, error) { return install.ParseVersion("Docker version 20.10.24") }
-	lines := d.Look(nil)
+	lines := d.Examine(nil)
 	if got := resultsOf(lines, "docker")["version"]; got != check.Warn {
 		t.Errorf("an old docker is %q", got)
 	}
@@ -122,7 +122,7 @@ func TestAnOldEngine(t *testing.T) {
 // TestEnginesThatNeedNothing: ctr and nerdctl take berth-runtime by a flag.
 func TestEnginesThatNeedNothing(t *testing.T) {
 	d := newDoctor(t, "containerd", "nerdctl")
-	for _, l := range d.Look([]string{"containerd", "nerdctl"}) {
+	for _, l := range d.Examine([]string{"containerd", "nerdctl"}) {
 		if l.Check == "configured" && (l.Result != check.Pass || !strings.Contains(l.Message, "needs no configuration") || !strings.Contains(l.Message, d.Bin+"/berth-runtime")) {
 			t.Errorf("%+v, want a pass with the flag", l)
 		}
@@ -132,7 +132,7 @@ func TestEnginesThatNeedNothing(t *testing.T) {
 func TestLookReportsNRIAndCDI(t *testing.T) {
 	d := newDoctor(t, "containerd")
 	for _, name := range []string{"nri", "cdi"} {
-		lines := d.Look([]string{name})
+		lines := d.Examine([]string{name})
 		if got := resultsOf(lines, name)["configured"]; got != check.Warn || len(resultsOf(lines, "containerd")) > 0 {
 			t.Errorf("%s: %+v, want a warning that it is not installed, and no other engine", name, lines)
 		}
@@ -174,7 +174,7 @@ func TestPageShowsDoctor(t *testing.T) {
 		return output{}, nil
 	}
 	var all []check.Line
-	lines := append(d.Look(nil), d.Try(t.Context(), nil)...)
+	lines := append(d.Examine(nil), d.Try(t.Context(), nil)...)
 	for _, subject := range []string{"berth", "podman", "containerd"} {
 		for _, l := range lines {
 			if l.Subject == subject {
