@@ -90,10 +90,12 @@ fresh-%:
 	@scripts/deps.sh tree
 	@scripts/fresh.sh $* 'make demo && make test'
 
+# axe-core examines the page too, if scripts/axe.sh has it or can get it.
 web-test: ## the page of berth-web in Debian's Chromium
 	@scripts/deps.sh web
-	@$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/web.json) -again $(AGAIN) -where Chromium -- \
-		-vet=off -timeout=$(TIMEOUT) -tags browser -run Browser ./cmd/berth-web/... ./cmd/berthd
+	@export BERTH_AXE; BERTH_AXE=$$(scripts/axe.sh); \
+	$(GO) run ./test/tally $(if $(RESULTS),-results $(RESULTS)/web.json) -again $(AGAIN) -where Chromium -- \
+		-vet=off -timeout=$(TIMEOUT) -tags browser -run "Browser$${BERTH_AXE:+|Axe}" ./cmd/berth-web/... ./cmd/berthd
 
 axe: ## examine the page of demo-web with axe-core, which npm downloads
 	@scripts/deps.sh demo

@@ -20,8 +20,9 @@ for _ in $(seq 120); do
 done
 [ -n "$page" ] || { cat "$work/log" >&2; exit 1; }
 if [ -n "${AXE:-}" ]; then
-	(cd "$work" && npm pack --silent axe-core@4.14.1 >/dev/null && tar -xf axe-core-4.14.1.tgz package/axe.min.js)
-	BERTH_PAGE=$page BERTH_AXE=$work/package/axe.min.js go test -count=1 -tags browser -run '^TestAxe$' -v ./cmd/berth-web/internal/web
+	axe=$(scripts/axe.sh)
+	[ -n "$axe" ]
+	BERTH_PAGE=$page BERTH_AXE=$axe go test -count=1 -tags browser -run '^TestAxe$' -v ./cmd/berth-web/internal/web
 	exit
 fi
 BERTH_PAGE=$page BERTH_PICTURES=$dir go test -count=1 -tags browser -run '^TestPictures$' ./cmd/berth-web/internal/web

@@ -93,7 +93,7 @@ func purpose(all []need, file string) string {
 		return guest
 	case file == "scripts/fresh.sh":
 		return "tree"
-	case file == "scripts/pictures.sh":
+	case file == "scripts/pictures.sh", file == "scripts/axe.sh":
 		return "axe"
 	case strings.HasSuffix(file, "_test.go"), !strings.HasPrefix(file, "test/"):
 		return "test"

@@ -100,20 +100,27 @@ func lanOf(n int) []specs.Endpoint {
 	return all
 }
 
-func TestBrowser(t *testing.T) {
-	t.Parallel()
+// richAgent returns an agent with something to show in each view, and its endpoints. The first is
+// named like a script.
+func richAgent(n int) (*fakeAgent, []specs.Endpoint) {
 	f := &fakeAgent{events: make(chan specs.Event)}
-	all := lanOf(10)
+	all := lanOf(n)
 	all[9].Origin, all[9].Network = specs.OriginObserved, ""
 	all[0].Name, all[0].Image, all[0].Labels = hostile, hostile, map[string]string{hostile: hostile}
-	f.set(nil, all...)
 	all[1].Engine, all[2].Door = specs.EnginePodman, "netavark"
+	f.set(nil, all...)
 	f.networks = []specs.NetworkStatus{pooled()}
 	f.checks = &Checks{Time: time.Now(), Lines: []specs.CheckLine{
 		{Subject: "host", Check: "podman", Result: specs.CheckWarn, Message: hostile, Remedy: "do `berth install --engine podman` now"},
 		{Subject: "host", Check: "kernel", Result: specs.CheckPass, Message: "Linux 6.1"}}}
 	f.cluster = &specs.ClusterStatus{ID: "0a", Node: hostile, Nodes: []specs.ClusterNode{{Name: hostile, This: true, Present: true, Blocks: 2, Size: 16, Used: 3}},
 		Pools: []specs.ClusterPool{{Domain: "hq", Range: "192.0.2.64/26", Size: 64, Blocks: 8, Claimed: 2, Used: 3}}}
+	return f, all
+}
+
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	f, all := richAgent(10)
 	address := serveFake(t, f)
 	ctx := browse(t)
 	browsePage(t, ctx, "no token", chromedp.Navigate(address+"/"), shows("This page needs a token"))

@@ -58,12 +58,15 @@ func openEndpoint(name string) []chromedp.Action[chromedp.Void] {
 	})()`, name))}
 }
 
-// views are the ways to the views from the navigation.
-var views = []struct {
+// view is a way to a view from the navigation.
+type view struct {
 	name  string
 	open  []chromedp.Action[chromedp.Void]
 	shown []chromedp.Action[chromedp.Void]
-}{
+}
+
+// views are those of the page of demo-web.
+var views = []view{
 	{"overview", goTo("overview"), shownAll("guest")},
 	{"endpoints", goTo("endpoints"), shownAll("Download CSV", "guest")},
 	{"endpoint", openEndpoint("web"), append(shownAll("Facts"), waitFor(`document.querySelector(".chart path.line1")?.getAttribute("d").length > 50`))},

@@ -66,23 +66,27 @@ export function render(node, element) {
   flush();
 }
 
-const flat = (nodes) => nodes.flat(Infinity).filter((n) => n !== null && n !== undefined && typeof n !== 'boolean');
+const isShown = (node) => node !== null && node !== undefined && typeof node !== 'boolean';
 const typeOf = (node) => (typeof node === 'object' ? node.type : '#text');
-const keyOf = (node) => (typeof node === 'object' ? node.props.key : undefined);
 
-// An instance is a node in the document: {node, dom, below} of an element, {node, dom} of a
-// text, and {node, below, hooks, depth} of a component.
+// keyed returns the nodes that are shown, each with its key. One without a key has its place among
+// the others without a key, of which a node that is not shown is one.
+function keyed(nodes) {
+  let place = 0;
+  return nodes.flat(Infinity).map((node) => [node?.props?.key ?? `#${place++}`, node]).filter(([, node]) => isShown(node));
+}
+
+// An instance is a node in the document: {key, node, dom, below} of an element, {key, node, dom} of
+// a text, and {key, node, below, hooks, depth} of a component.
 const domOf = (instance) => (instance.dom ? [instance.dom] : instance.below.flatMap(domOf));
 
 // update changes the instances of a parent to show nodes, before an element or at the end,
 // and returns the new instances.
 function update(parent, old, nodes, before, svg, depth) {
-  const byKey = new Map();
-  old.forEach((instance, i) => byKey.set(keyOf(instance.node) ?? `#${i}`, instance));
-  const next = flat(nodes).map((node, i) => {
-    const key = keyOf(node) ?? `#${i}`;
+  const byKey = new Map(old.map((instance) => [instance.key, instance]));
+  const next = keyed(nodes).map(([key, node]) => {
     const same = byKey.get(key);
-    if (!same || typeOf(same.node) !== typeOf(node)) return create(parent, node, svg, depth);
+    if (!same || typeOf(same.node) !== typeOf(node)) return Object.assign(create(parent, node, svg, depth), { key });
     byKey.delete(key);
     return change(same, node);
   });
@@ -133,8 +137,8 @@ function call(c) {
   const outer = [current, hookAt];
   [current, hookAt] = [c, 0];
   try {
-    const nodes = flat([c.node.type({ ...c.node.props, children: c.node.children })]);
-    return nodes.length ? nodes : [''];
+    const nodes = [c.node.type({ ...c.node.props, children: c.node.children })].flat(Infinity);
+    return nodes.some(isShown) ? nodes : [''];
   } finally {
     [current, hookAt] = outer;
   }
