@@ -95,7 +95,7 @@ func (w *NetavarkNetwork) checkNamed(name string) error {
 		}
 	}
 	switch {
-	case len(w.Subnets) > 0:
+	case len(w.Subnets) > 0: // of a new network; see LeaveOutRepeated
 		return Invalid("--subnet", w.Subnets[0].Subnet.String(), alone)
 	case len(w.Routes) > 0:
 		return Invalid("--route", w.Routes[0].To.String(), alone)
@@ -236,6 +236,26 @@ func (w *NetavarkNetwork) AdoptIPAM() error {
 	return nil
 }
 
+// NamesNetwork returns the name of the network of berth's that podman's network is on, or "" if
+// it is defined in place.
+func (w *NetavarkNetwork) NamesNetwork() string { return w.Options[optionNetwork] }
+
+// LeaveOutRepeated removes subnets that repeat those of the network of berth's, which podman need
+// not know. It refuses one that differs.
+func (w *NetavarkNetwork) LeaveOutRepeated(n *Network) error {
+	repeated := new(Network)
+	if err := w.addSubnets(repeated); err != nil {
+		return err
+	}
+	for _, s := range repeated.Subnets {
+		if err := n.CheckRepeated(s); err != nil {
+			return err
+		}
+	}
+	w.Subnets = nil
+	return nil
+}
+
 // RewriteNetavarkNetwork returns podman's text of a new network with the changes by which
 // podman leaves addresses and names to berth. It keeps all other keys as they are.
 func RewriteNetavarkNetwork(data []byte, w *NetavarkNetwork) ([]byte, error) {
@@ -253,6 +273,9 @@ func RewriteNetavarkNetwork(data []byte, w *NetavarkNetwork) ([]byte, error) {
 			return nil, err
 		}
 		object[key] = text
+	}
+	if _, given := object["subnets"]; given && len(w.Subnets) == 0 {
+		object["subnets"] = json.RawMessage("null")
 	}
 	return json.Marshal(object)
 }

@@ -168,14 +168,19 @@ func (c *CreateNetwork) checkNamed(n *specs.Network) error {
 	}
 	var covered [2]bool
 	for _, p := range c.pools() {
-		s := n.SubnetOf(p.Pool.Addr())
-		if s == nil || s.Subnet != p.Pool.Masked() {
-			return specs.Invalid("--subnet", p.Pool.String(), "a subnet of the network %q: %s", n.Name, subnetsText(n))
-		}
-		covered[familyOf(s)] = true
-		if err := c.checkGateway(n, s, p.Gateway); err != nil {
+		gateway, err := p.gateway()
+		if err != nil {
 			return err
 		}
+		if err := n.CheckRepeated(specs.Subnet{Subnet: p.Pool, Gateway: gateway}); err != nil {
+			return err
+		}
+		s := n.SubnetOf(p.Pool.Addr())
+		if !gateway.IsValid() && s.Gateway.IsValid() && c.ByDocker() {
+			return specs.Invalid("--gateway", "", "%s, the gateway of the network %q, because docker chooses the addresses; "+
+				"or --ipam-driver berth", s.Gateway, n.Name)
+		}
+		covered[familyOf(s)] = true
 		for name, text := range p.AuxAddresses {
 			return specs.Invalid("--aux-address", name+"="+text,
 				"nothing beside -o network; set exclude in the file of the network %q", n.Name)
@@ -184,24 +189,22 @@ func (c *CreateNetwork) checkNamed(n *specs.Network) error {
 	for i := range n.Subnets {
 		if s := &n.Subnets[i]; !covered[familyOf(s)] {
 			return specs.Invalid("--subnet", "", "one of each family of the network %q, with --ipv6 for IPv6: %s",
-				n.Name, subnetsText(n))
+				n.Name, n.SubnetOptions())
 		}
 	}
 	return nil
 }
 
-// checkGateway compares docker's gateway with that of the subnet. If docker chooses the addresses,
-// it must know the gateway, or it would give that address to the first container.
-func (c *CreateNetwork) checkGateway(n *specs.Network, s *specs.Subnet, text string) error {
-	gateway, _, _ := strings.Cut(text, "/")
-	switch {
-	case gateway == "" && c.ByDocker() && s.Gateway.IsValid():
-		return specs.Invalid("--gateway", "", "%s, the gateway of the network %q, because docker chooses the addresses; or "+
-			"--ipam-driver berth", s.Gateway, n.Name)
-	case gateway != "" && gateway != s.Gateway.String():
-		return specs.Invalid("--gateway", gateway, "the gateway of the network %q, or none", n.Name)
+// gateway returns the address of docker's gateway, or the zero Addr if there is none.
+func (p *Pool) gateway() (a netip.Addr, err error) {
+	text, _, _ := strings.Cut(p.Gateway, "/")
+	if text == "" {
+		return a, nil
 	}
-	return nil
+	if a, err = netip.ParseAddr(text); err != nil {
+		return a, specs.Invalid("--gateway", p.Gateway, "an IP address")
+	}
+	return a, nil
 }
 
 func familyOf(s *specs.Subnet) int {
@@ -209,14 +212,6 @@ func familyOf(s *specs.Subnet) int {
 		return 0
 	}
 	return 1
-}
-
-func subnetsText(n *specs.Network) string {
-	var all []string
-	for _, s := range n.Subnets {
-		all = append(all, "--subnet "+s.Subnet.String())
-	}
-	return strings.Join(all, " ")
 }
 
 // gateways returns the gateways by which docker sets the default routes.

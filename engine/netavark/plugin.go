@@ -10,6 +10,7 @@ import (
 
 	"berth/engine/door"
 	"berth/hook"
+	"berth/internal/config"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -105,6 +106,9 @@ func (p *Plugin) create(ctx context.Context, _ []string) (any, error) {
 	if err := n.AdoptIPAM(); err != nil {
 		return nil, err
 	}
+	if err := p.leaveOutRepeated(n); err != nil {
+		return nil, err
+	}
 	s, err := n.Selection()
 	if err != nil {
 		return nil, err
@@ -114,6 +118,20 @@ func (p *Plugin) create(ctx context.Context, _ []string) (any, error) {
 	}
 	text, err := specs.RewriteNetavarkNetwork(data, n)
 	return json.RawMessage(text), err
+}
+
+// leaveOutRepeated accepts the subnets of a network of berth's beside its name, as docker requires
+// them.
+func (p *Plugin) leaveOutRepeated(n *specs.NetavarkNetwork) error {
+	name := n.NamesNetwork()
+	if name == "" || len(n.Subnets) == 0 {
+		return nil
+	}
+	of, err := config.Network(p.Hook.Dirs.Config, name)
+	if err != nil {
+		return specs.At("-o network", err)
+	}
+	return n.LeaveOutRepeated(of)
 }
 
 // setup gives the container its interface.

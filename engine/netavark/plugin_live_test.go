@@ -194,7 +194,20 @@ func TestCreate(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	h.mustRun(strings.Replace(inPlace, "none", "host-local", 1), "create")
+	repeated := func(subnet string) string {
+		return `{"options":{"network":"lan"},"subnets":[{"subnet":` + subnet + `}]}`
+	}
+	for _, subnet := range []string{`"192.0.2.0/24"`, `"192.0.2.0/24","gateway":"192.0.2.1"`} {
+		if out := h.mustRun(repeated(subnet), "create"); !strings.Contains(out, `"subnets":null`) {
+			t.Errorf("podman would keep the subnet: %s", out)
+		}
+	}
 	for input, want := range map[string]string{
+		repeated(`"198.51.100.0/24"`):                    `--subnet "198.51.100.0/24": network "lan" has --subnet 192.0.2.0/24`,
+		repeated(`"192.0.2.0/25"`):                       `--subnet "192.0.2.0/25": network "lan" has --subnet 192.0.2.0/24`,
+		repeated(`"192.0.2.0/24","gateway":"192.0.2.9"`): `--gateway "192.0.2.9": network "lan" has 192.0.2.1`,
+		repeated(`"192.0.2.0/24","lease_range":{"start_ip":"192.0.2.65","end_ip":"192.0.2.127"}`): `network "lan" gives out addresses of 192.0.2.0/24`,
+		`{"options":{"network":"lam"},"subnets":[{"subnet":"192.0.2.0/24"}]}`:                     "there is no such network",
 		`{"options":{"network":"lam"}}`:                                 "-o network",
 		`{"options":{"parent":"eth77"}}`:                                "[policy] parents",
 		`{"options":{"parent":"PARENT","macvlan_mode":"vepa"}}`:         "[policy] modes",

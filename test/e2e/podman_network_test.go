@@ -97,6 +97,16 @@ func TestPodmanNetwork(t *testing.T) {
 	s.expectNothingLeft(t, before)
 	_, err = p.Client("network", "rm", "lan")
 	must(t, err)
+	_, err = p.Client("network", "create", "--driver", "berth", "--opt", "network=lan", "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.1", "lan")
+	must(t, err)
+	_, err = p.Client("network", "create", "--driver", "berth", "--opt", "network=lan", "--subnet", "198.51.100.0/24", "other")
+	if err == nil || !strings.Contains(err.Error(), "--subnet 192.0.2.0/24") {
+		t.Errorf("a subnet that differs: %v", err)
+	}
+	id, err = p.Start(web)
+	must(t, err)
+	s.expectWhole(t, p, web.ID, id, firstOfPool)
+	must(t, p.Stop(web.ID))
 }
 
 // TestPodmanNetworkInPlace starts a container on a network that only podman has. podman gives
