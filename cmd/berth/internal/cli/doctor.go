@@ -18,10 +18,11 @@ With --try, each engine starts two containers: a plain one, and one with an
 annotation that berth-hook refuses. The result shows whether the engine works,
 whether annotations arrive, and whether the engine shows the hook's errors. The
 second container gets no interface and does not run. The line "networks" shows
-whether the engine's own networks can be berth's: one is requested that does not
-exist, and berth must refuse it.
+whether the engine's own networks can be berth's: the test requests a network
+that does not exist, and berth must refuse it.
 
-Each line is pass, warn or fail. The exit status is 1 if a line is fail.`
+Each line is pass, warn or fail, followed by the remedy. The exit status is 1 if
+a line is fail.`
 
 func newDoctor(env *Env) *cobra.Command {
 	var try, asJSON bool

@@ -20,9 +20,10 @@ func newGC(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "gc", Short: "release stale attachments", Args: noArguments,
 		Long: "Release the addresses, MACs and counters of containers that ended without\n" +
-			"poststop: the network namespace or the interface is gone, or berth-hook was\n" +
-			"killed. Repair the interfaces and routes of berth host. Attach the sibling\n" +
-			"program to interfaces that lack it. Resources in use are not touched. The\n" +
+			"their hook: berth-hook was killed, or the runtime did not call it. Repair\n" +
+			"the interfaces and routes of berth host. Attach berth's programs to the\n" +
+			"interfaces in containers that lack them, so that the frames between these\n" +
+			"containers are counted and judged. Resources in use are not touched. The\n" +
 			"agent, and each start of a container, also do a part of this.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := env.needRoot(cmd.CommandPath()); err != nil {

@@ -18,9 +18,10 @@ const installLong = `Configure a container engine for berth, in the engine's own
   containerd  a runtime handler for Kubernetes, with berth's annotations
   nerdctl     each network as one of nerdctl's, and a CDI device; kept up to
               date by berth network create and rm
-  docker      a runtime in daemon.json, which attaches at start
-  podman      a driver of networks, a file of hooks.d, and a runtime in
-              containers.conf
+  docker      a runtime in daemon.json, which attaches at start; for docker 28,
+              the socket of the driver of networks
+  podman      a driver of networks, a file of hooks.d for annotations, and a
+              runtime in containers.conf for user namespaces
   crio        a file of hooks.d, and a runtime handler
   cdi         a CDI device for each network, for all engines; kept up to date
               by berth network create and rm
