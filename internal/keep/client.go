@@ -200,11 +200,15 @@ func (c *client) exchange(ctx context.Context, w *work, d *state.DHCPClient, cam
 	defer func() { go port.Close() }() // no step waits for its end
 	within, cancel := context.WithTimeout(ctx, listenFor)
 	defer cancel()
-	handle := func(a dhcp.Action) ([]dhcp.Action, error) { return w.carryOut(ctx, a) }
+	var failed error // also if listenFor has passed meanwhile
+	handle := func(a dhcp.Action) (more []dhcp.Action, err error) {
+		more, failed = w.carryOut(ctx, a)
+		return more, failed
+	}
 	unsent, err := exchange.Turn(within, port, c, first, handle, func() bool {
 		return c.State() == dhcp.Bound || c.State() == dhcp.Stopped
 	})
-	if err != nil && within.Err() == nil {
+	if failed != nil || err != nil && within.Err() == nil {
 		return err
 	}
 	if unsent != nil {

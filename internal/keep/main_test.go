@@ -113,10 +113,13 @@ func (s *site) hook(b *box, status string) error {
 }
 
 // keeper runs a keeper in this process until the test ends.
-func (s *site) keeper() {
+func (s *site) keeper() { s.keeperWith(nil) }
+
+// keeperWith is keeper, with a function that is called after each step, or nil.
+func (s *site) keeperWith(step func(name string)) {
 	s.Helper()
 	ctx, stop := context.WithCancel(s.Context())
-	k := &Keeper{Store: s.store, BPFFS: s.dirs.BPFFS, Log: slog.New(slog.NewTextHandler(s.Output(), nil))}
+	k := &Keeper{Store: s.store, BPFFS: s.dirs.BPFFS, Log: slog.New(slog.NewTextHandler(s.Output(), nil)), Step: step}
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx, false) }()
 	s.Cleanup(func() {

@@ -27,6 +27,7 @@ const (
 	IPvlan  Feature = "ipvlan"  // CONFIG_IPVLAN
 	VLAN    Feature = "vlan"    // CONFIG_VLAN_8021Q
 	Dummy   Feature = "dummy"   // CONFIG_DUMMY
+	Bond    Feature = "bond"    // CONFIG_BONDING
 	Clock   Feature = "clock"   // the clock may be set, because the machine is for tests only
 	Tunnels Feature = "tunnels" // CONFIG_NET_IPGRE, CONFIG_NET_IPIP, CONFIG_GENEVE, CONFIG_NET_FOU
 	Types   Feature = "types"   // CONFIG_DEBUG_INFO_BTF
@@ -53,6 +54,9 @@ var probes = map[Feature]func() bool{
 			return netlink.LinkAdd(named(&netlink.Dummy{},
 				"d"))
 		})
+	}),
+	Bond: sync.OnceValue(func() bool {
+		return inThrowaway(func() error { return netlink.LinkAdd(named(netlink.NewLinkBond(netlink.LinkAttrs{}), "b")) })
 	}),
 	Tunnels: sync.OnceValue(func() bool { return inThrowaway(makeTunnels) }),
 	Types:   sync.OnceValue(func() bool { return unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK) == nil }),
