@@ -54,10 +54,12 @@ func (h *Hook) Reserve(ctx context.Context, w *Wanted) (netip.Prefix, error) {
 	addr, err := r.choose(ctx)
 	if heldByOther(err) {
 		report, collectErr := h.newReleaser().Collect(ctx, collectAll)
-		if collectErr != nil || len(report.Released) == 0 {
+		if collectErr != nil {
 			return netip.Prefix{}, errors.Join(err, collectErr)
 		}
-		addr, err = r.choose(ctx)
+		if len(report.Released) > 0 {
+			addr, err = r.choose(ctx)
+		}
 	}
 	if h.growPool(ctx, err) {
 		addr, err = r.choose(ctx)

@@ -9,7 +9,6 @@ import (
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
-	"berth/specs"
 )
 
 // byDocker returns a CreateNetwork whose addresses docker's own IPAM driver chooses.
@@ -91,13 +90,8 @@ func TestASharedPoolBehindDocker(t *testing.T) {
 	}
 	h.openPart(lease.Part{Prefix: netip.PrefixFrom(requested, 32)})
 	h.address(requested.String(), 200, "192.0.2.9/24")
-	h.callDriver("NetworkDriver.CreateEndpoint", chosen("a", "192.0.2.72"), 200, "MacAddress")
+	h.callDriver("NetworkDriver.CreateEndpoint", chosen("a", "192.0.2.72"), 200, `"MacAddress":"02:13:c1:`)
 	h.callDriver("NetworkDriver.Join", endpoint("a", `,"SandboxKey":"`+testnet.Namespace(t).Path()+`"`), 200, "Gateway")
-	for range 2000 { // one of 64 would begin with 02
-		if m := newMAC(&specs.Network{IPAM: specs.IPAMCluster}); m[0] == 0x02 || m.IsMulticast() {
-			t.Fatalf("MAC %s may be another node's", m)
-		}
-	}
 }
 
 func (h *host) openPart(p lease.Part) {

@@ -151,20 +151,23 @@ func (s *Server) newEndpoint(c *CreateNetwork, r *EndpointRequest) (*Endpoint, *
 	case asked.MacAddress != "":
 		e.MAC, err = s.requestedMAC(asked.MacAddress, selection)
 	case n.Driver != specs.IPvlan && n.Mode != specs.ModePassthru:
-		e.MAC = newMAC(n)
+		e.MAC, err = s.newMAC(n)
 		answer.Interface.MacAddress = e.MAC.String()
 	}
 	return e, answer, specs.At("--mac-address", err)
 }
 
-// newMAC returns a MAC for an interface. MACs that begin with 02 are the nodes' own in a domain
-// whose pool nodes share (specs/cluster.md).
-func newMAC(n *specs.Network) specs.MAC {
-	for {
-		if m := lease.RandomMAC(); !n.Clustered() || m[0] != 0x02 {
-			return m
-		}
+// newMAC returns a MAC for an interface: one that only this node gives out, if the network's pool is
+// shared (specs/cluster.md).
+func (s *Server) newMAC(n *specs.Network) (m specs.MAC, err error) {
+	if !n.Clustered() {
+		return lease.RandomMAC(), nil
 	}
+	err = s.Store.View(context.Background(), func(tx *state.Tx) error {
+		m, err = lease.FreeSharedMAC(tx, n.Domain)
+		return err
+	})
+	return m, err
 }
 
 // requestedMAC returns the MAC that docker requests, if the policy permits the request.

@@ -194,7 +194,7 @@ func checkOwned(tx *state.Tx, p *ipam.Pool, a netip.Addr) error {
 // prefix that only this node has. Its last three octets are those of want if want is not zero
 // and no other attachment has that MAC, else random.
 func (l *Leases) TakeSharedMAC(poolDomain string, owner Owner, want specs.MAC) (specs.MAC, error) {
-	prefixes, err := l.macPrefixes(poolDomain)
+	prefixes, err := macPrefixes(l.tx, poolDomain)
 	if err != nil {
 		return specs.MAC{}, err
 	}
@@ -215,8 +215,32 @@ func (l *Leases) TakeSharedMAC(poolDomain string, owner Owner, want specs.MAC) (
 	return specs.MAC{}, fmt.Errorf("lease a MAC of domain %q: none was free in %d tries", poolDomain, maxTries)
 }
 
-func (l *Leases) macPrefixes(poolDomain string) (all [][2]byte, err error) {
-	parts, err := Parts(l.tx, poolDomain)
+// FreeSharedMAC returns a random MAC with a prefix that only this node has in the domain, and that no
+// attachment has. It leases nothing.
+func FreeSharedMAC(tx *state.Tx, poolDomain string) (m specs.MAC, err error) {
+	leased := map[specs.MAC]bool{}
+	for l, err := range All(tx) {
+		if err != nil {
+			return m, err
+		}
+		leased[l.MAC] = true
+	}
+	prefixes, err := macPrefixes(tx, poolDomain)
+	if err != nil || len(prefixes) == 0 {
+		return m, errors.Join(err, &NotOwnedError{Domain: poolDomain, Why: Trouble(tx, poolDomain)})
+	}
+	for range maxTries {
+		rand.Read(m[:]) // never fails: crypto/rand
+		copy(m[:], []byte{0x02, prefixes[0][0], prefixes[0][1]})
+		if !leased[m] {
+			return m, nil
+		}
+	}
+	return m, fmt.Errorf("choose a MAC of domain %q: none was free in %d tries", poolDomain, maxTries)
+}
+
+func macPrefixes(tx *state.Tx, poolDomain string) (all [][2]byte, err error) {
+	parts, err := Parts(tx, poolDomain)
 	for _, p := range parts {
 		if !p.Prefix.IsValid() {
 			all = append(all, p.MAC)
@@ -231,7 +255,7 @@ const dockersMAC = 0x42
 // ClaimSharedMAC is [Leases.ClaimMAC] for a network with a shared pool. It returns a
 // *NotOwnedError for a MAC that another node may give out.
 func (l *Leases) ClaimSharedMAC(poolDomain string, m specs.MAC, owner Owner) error {
-	prefixes, err := l.macPrefixes(poolDomain)
+	prefixes, err := macPrefixes(l.tx, poolDomain)
 	if err != nil {
 		return err
 	}
