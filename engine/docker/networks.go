@@ -87,25 +87,29 @@ func (n Networks) Load(id string) (*CreateNetwork, error) {
 	}
 	c := new(CreateNetwork)
 	if err := json.Unmarshal(data, c); err != nil {
-		return nil, fmt.Errorf("read docker's network %s from %s: %w", id, path, err)
+		return nil, fmt.Errorf("read docker's network %s from %s: %w; remove it and create it again: docker network rm %[1]s",
+			id, path, err)
 	}
 	return c, nil
 }
 
 // OfSpace returns the network with an address space, or nil if docker has created none with it
-// yet. Networks are few, so it reads them all.
+// yet. Networks are few, so it reads them all. A damaged file is an error only if no other one has
+// the space.
 func (n Networks) OfSpace(space string) (*CreateNetwork, error) {
 	paths, _ := filepath.Glob(filepath.Join(n.Dir, "*.json")) // the pattern is well formed
+	var damaged error
 	for _, path := range paths {
 		c, err := n.Load(strings.TrimSuffix(filepath.Base(path), ".json"))
 		if err != nil {
-			return nil, err
+			damaged = errors.Join(damaged, err)
+			continue
 		}
 		if of, err := c.Space(); err == nil && of == space {
 			return c, nil
 		}
 	}
-	return nil, nil
+	return nil, damaged
 }
 
 // Delete forgets a network. It succeeds if the network is not known.

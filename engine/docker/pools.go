@@ -105,12 +105,18 @@ func (s *Server) requestAddress(ctx context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Networks.OfSpace(p.space)
-	if err != nil {
-		return nil, err
-	}
-	if c == nil || r.Options[optionType] != "" {
+	if r.Options[optionType] != "" { // a gateway
 		return p.reservedAddress(addr)
+	}
+	c, err := s.Networks.OfSpace(p.space)
+	switch {
+	case err != nil:
+		return nil, err
+	case c == nil && addr.IsValid(): // an auxiliary address
+		return p.reservedAddress(addr)
+	case c == nil:
+		return nil, fmt.Errorf("berth does not know the network of docker with the subnet %s, whose file in %s is gone; "+
+			"remove it and create it again: docker network rm NAME", p.subnet, s.Networks.Dir)
 	}
 	selection, err := c.Selection()
 	if err != nil {

@@ -128,6 +128,33 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// TestLostAndDamagedNetworks requires that a container on a network whose file is lost is refused
+// with the remedy, and that a damaged file is no obstacle for the other networks.
+func TestLostAndDamagedNetworks(t *testing.T) {
+	s := newServer(t)
+	asked := `{"PoolID":"` + space + ` 192.0.2.0/24","Address":"","Options":{"com.docker.network.endpoint.macaddress":"02:00:5e:00:53:01"}}`
+	if code, got := callServer(t, s, "IpamDriver.RequestAddress", asked); code != 500 || !strings.Contains(got, "docker network rm") {
+		t.Errorf("without its file: %d %s", code, got)
+	}
+	if code, got := callServer(t, s, "NetworkDriver.CreateNetwork", request(`{"network":"lan"}`)); code != 200 {
+		t.Fatal(got)
+	}
+	damaged := filepath.Join(s.Networks.Dir, strings.Repeat("0", 64)+".json")
+	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gateway := `{"PoolID":"berth-fedcba9876543210 192.0.2.0/24","Address":"192.0.2.1","Options":{"RequestAddressType":"com.docker.network.gateway"}}`
+	if code, got := callServer(t, s, "IpamDriver.RequestAddress", gateway); code != 200 {
+		t.Errorf("a new network beside a damaged file: %d %s", code, got)
+	}
+	if c, err := s.Networks.OfSpace(space); err != nil || c == nil || c.NetworkID != id {
+		t.Errorf("beside a damaged file: %+v, %v", c, err)
+	}
+	if _, err := s.Networks.OfSpace("berth-fedcba9876543210"); err == nil || !strings.Contains(err.Error(), "create it again") {
+		t.Errorf("perhaps in the damaged file: %v", err)
+	}
+}
+
 // TestANetworkOutlivesTheServer requires that a new server knows a network that docker told an
 // earlier one of, until docker deletes it, and that nothing else is left.
 func TestANetworkOutlivesTheServer(t *testing.T) {
