@@ -4,7 +4,7 @@
 // step pushes its undo. [Hook.Run] calls it with the state that an OCI runtime
 // writes to a hook's standard input, [Hook.Connect] for the command line.
 //
-//	selections → requests → plan → reserve → register → apply → commit
+//	selections → requests → plan → claim → register → apply → commit
 //
 // Until the plan is made nothing is changed, and the kernel is asked only for the
 // plan's facts. The plan checks everything that a container can influence (its
