@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
+	"berth/internal/plain"
 	berth "berth/specs"
 )
 
@@ -80,12 +81,14 @@ func parseState(data []byte) (*State, error) {
 	case len(data) > MaxState:
 		return nil, berth.Invalid("standard input", string(data[:32]), "a container's state of at most %d bytes", MaxState)
 	}
-	if err := checkRawID(data); err != nil {
-		return nil, berth.At("state", err)
-	}
 	state := new(State)
-	if err := json.Unmarshal(data, state); err != nil {
-		return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
+	if !plain.Decode(data, state) {
+		if err := checkRawID(data); err != nil {
+			return nil, berth.At("state", err)
+		}
+		if err := json.Unmarshal(data, state); err != nil {
+			return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
+		}
 	}
 	if err := checkID(state.ID); err != nil {
 		return nil, berth.At("state", err)

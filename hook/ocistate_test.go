@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"berth/internal/plain"
 )
 
 func TestReadState(t *testing.T) {
@@ -39,6 +41,21 @@ func TestReadStateWithOtherBytes(t *testing.T) {
 	st, err := ReadState(strings.NewReader("{\"id\":\"web\u00e9\",\"annotations\":{\"a\":\"\xff\"}}"))
 	if err != nil || st.ID != "web\u00e9" {
 		t.Errorf("state %+v, %v", st, err)
+	}
+}
+
+// The states of docker, nerdctl and podman need no encoding/json, which costs more than the state.
+func TestUsualStatesArePlain(t *testing.T) {
+	for _, text := range []string{
+		`{"ociVersion":"1.2.0","id":"c0ffee","status":"creating","pid":12,"bundle":"/run/b","annotations":{"berth/networks":"lan"}}`,
+		`{"ociVersion":"1.2.0","id":"c0ffee","status":"creating","pid":12,"bundle":"/run/b","annotations":{"nerdctl/networks":"[\"bridge\"]",` +
+			`"nerdctl/ports":"[]","berth/networks":"lan","org.opencontainers.image.title":"é"}}`,
+		`{ "ociVersion": "1.0", "id": "c0ffee", "pid": 12, "root": "/r", "bundle": "/b", "systemd-scope": "x", "status": "created",` +
+			"\n" + `"created": "2026-11-28T10:00:00.5Z", "owner": "", "annotations": { "run.oci.handler": "" } }`,
+	} {
+		if !plain.Decode([]byte(text), new(State)) {
+			t.Errorf("%s is decoded by encoding/json", text)
+		}
 	}
 }
 

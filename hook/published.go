@@ -1,7 +1,7 @@
 package hook
 
 import (
-	"encoding/json"
+	"berth/internal/plain"
 	"fmt"
 	"maps"
 	"os"
@@ -58,6 +58,6 @@ func imageAnnotations(bundle, id string) map[string]string {
 // readJSON reads a file if it exists and has the expected form.
 func readJSON(path string, into any) {
 	if text, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(text, into) // a file of another engine, in another form, is ignored
+		_ = plain.Unmarshal(text, into) // a file of another engine, in another form, is ignored
 	}
 }

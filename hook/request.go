@@ -1,10 +1,10 @@
 package hook
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 
+	"berth/internal/plain"
 	"berth/specs"
 )
 
@@ -17,7 +17,7 @@ type Request struct {
 // Text returns the request as one canonical line: it is equal in two runs of a
 // hook for the same container.
 func (r *Request) Text(ordinal int) string {
-	text, err := json.Marshal(r.Canonical())
+	text, err := plain.Marshal(r.Canonical())
 	if err != nil { // a Selection has only fields that JSON can encode
 		panic(err)
 	}

@@ -31,7 +31,7 @@ func announceAddresses(n *Namespace, claimants []Claimant) error {
 	if len(all) == 0 {
 		return nil
 	}
-	if err := n.Do(func() error { return writeSysctls(all) }); err != nil {
+	if err := n.writeSysctls(all); err != nil {
 		return err
 	}
 	h, err := n.Open()

@@ -64,7 +64,5 @@ func (n *Namespace) PromoteSecondaries(ifname string) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
 		return err
 	}
-	return n.Do(func() error {
-		return writeSysctls([]sysctl{{"ipv4/conf/" + ifname + "/promote_secondaries", "1"}})
-	})
+	return n.writeSysctls([]sysctl{{"ipv4/conf/" + ifname + "/promote_secondaries", "1"}})
 }

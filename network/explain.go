@@ -16,7 +16,7 @@ func (h *Handle) explainCreate(l Link, err error) error {
 	case isErrno(err, unix.ENODEV) && !errors.Is(err, ErrNoLink):
 		return fmt.Errorf("parent %d: %w", l.ParentIndex, ErrNoLink)
 	case isErrno(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: driver %s (%s)", ErrUnsupported, l.Driver, config[l.Driver])
+		return fmt.Errorf("%w: driver %s (%s)", ErrUnsupported, l.Driver, configOf(l.Driver))
 	case isErrno(err, unix.EBUSY):
 		return fmt.Errorf("%w by a bridge or bond, or by interfaces of another driver (%w)", ErrParentBusy, err)
 	case isErrno(err, unix.EINVAL):
@@ -27,10 +27,12 @@ func (h *Handle) explainCreate(l Link, err error) error {
 	return err
 }
 
-// config maps each driver to its kernel option.
-var config = map[specs.Driver]string{
-	specs.Macvlan: "CONFIG_MACVLAN",
-	specs.IPvlan:  "CONFIG_IPVLAN",
+// configOf returns the kernel's option of a driver.
+func configOf(d specs.Driver) string {
+	if d == specs.IPvlan {
+		return "CONFIG_IPVLAN"
+	}
+	return "CONFIG_MACVLAN"
 }
 
 // explainInvalid distinguishes the reasons for EINVAL (macvlan_common_newlink in

@@ -19,7 +19,7 @@ type Handle struct {
 // NewHandle opens rtnetlink in the namespace of the calling thread: in berth, the
 // host's.
 func NewHandle() (*Handle, error) {
-	s, err := openSocket()
+	s, err := openSocket(unix.Socket)
 	if err != nil {
 		return nil, err
 	}

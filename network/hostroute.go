@@ -115,9 +115,7 @@ func hostRouteMessage(index int, r HostRoute) []nl.NetlinkRequestData {
 // host (Documentation/networking/ip-sysctl.rst). Errors: [ErrNoLink].
 func (n *Namespace) AnswerARPByRoute(ifname string) error {
 	dir := "ipv4/conf/" + ifname + "/"
-	err := n.Do(func() error {
-		return writeSysctls([]sysctl{{dir + "arp_filter", "1"}, {dir + "arp_announce", "2"}})
-	})
+	err := n.writeSysctls([]sysctl{{dir + "arp_filter", "1"}, {dir + "arp_announce", "2"}})
 	if err != nil {
 		return fmt.Errorf("set ARP of interface %q: %w", ifname, err)
 	}

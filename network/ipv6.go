@@ -62,13 +62,12 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
 		return err
 	}
-	err := n.Do(func() error {
-		err := writeSysctls(ipv6Sysctls(ifname, s))
-		if why := withoutIPv6(ifname); errors.Is(err, ErrNoLink) && why != nil {
+	err := n.writeSysctls(ipv6Sysctls(ifname, s))
+	if errors.Is(err, ErrNoLink) {
+		if why := n.Do(func() error { return withoutIPv6(ifname) }); why != nil {
 			err = why
 		}
-		return err
-	})
+	}
 	if s.Off() && errors.Is(err, ErrUnsupported) {
 		return nil // off was requested
 	}

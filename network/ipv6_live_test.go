@@ -109,7 +109,7 @@ func readSysctl(t *testing.T, n *Namespace, path string) string {
 
 func setSysctl(t *testing.T, n *Namespace, path, value string) {
 	t.Helper()
-	if err := n.Do(func() error { return writeSysctls([]sysctl{{path, value}}) }); err != nil {
+	if err := n.writeSysctls([]sysctl{{path, value}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,19 +8,21 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// macvlanModes maps the modes to the kernel's numbers (enum macvlan_mode in
+// macvlanModes returns the kernel's numbers of the modes (enum macvlan_mode in
 // include/uapi/linux/if_link.h).
-var macvlanModes = map[specs.Mode]uint32{
-	specs.ModePrivate:  nl.MACVLAN_MODE_PRIVATE,
-	specs.ModeVEPA:     nl.MACVLAN_MODE_VEPA,
-	specs.ModeBridge:   nl.MACVLAN_MODE_BRIDGE,
-	specs.ModePassthru: nl.MACVLAN_MODE_PASSTHRU,
-	specs.ModeSource:   nl.MACVLAN_MODE_SOURCE,
+func macvlanModes() map[specs.Mode]uint32 {
+	return map[specs.Mode]uint32{
+		specs.ModePrivate:  nl.MACVLAN_MODE_PRIVATE,
+		specs.ModeVEPA:     nl.MACVLAN_MODE_VEPA,
+		specs.ModeBridge:   nl.MACVLAN_MODE_BRIDGE,
+		specs.ModePassthru: nl.MACVLAN_MODE_PASSTHRU,
+		specs.ModeSource:   nl.MACVLAN_MODE_SOURCE,
+	}
 }
 
 // macvlanData returns the IFLA_INFO_DATA of a macvlan.
 func macvlanData(l Link) *nl.RtAttr {
-	data := nested(nl.IFLA_INFO_DATA, attr32(nl.IFLA_MACVLAN_MODE, macvlanModes[l.Mode]))
+	data := nested(nl.IFLA_INFO_DATA, attr32(nl.IFLA_MACVLAN_MODE, macvlanModes()[l.Mode]))
 	if l.NoPromisc {
 		data.AddChild(attr16(nl.IFLA_MACVLAN_FLAGS, macvlanFlagNoPromisc))
 	}
@@ -47,7 +49,7 @@ func (l *LinkInfo) parseMacvlan(b []byte) {
 	for kind, v := range attributes(b) {
 		switch kind {
 		case nl.IFLA_MACVLAN_MODE:
-			for mode, n := range macvlanModes {
+			for mode, n := range macvlanModes() {
 				if uint64(n) == parseNumber(v) {
 					l.Mode = mode
 				}

@@ -145,15 +145,10 @@ func (n *Namespace) Open() (*Handle, error) {
 	if n.handle != nil {
 		return n.handle, nil
 	}
-	var h *Handle
-	err := n.doLocked(func() (err error) {
-		h, err = NewHandle()
-		return err
-	})
+	s, err := openSocket(n.openSocket)
 	if err != nil {
 		return nil, err
 	}
-	h.shared = true
-	n.handle = h
-	return h, nil
+	n.handle = &Handle{socket: s, shared: true}
+	return n.handle, nil
 }

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -21,7 +21,7 @@ type socket struct {
 
 	mu     sync.Mutex
 	seq    uint32
-	buffer []byte
+	buffer []byte // for times in which another socket uses sharedBuffer
 	chunk  []byte // the rest of the memory for copies of small answers
 }
 
@@ -39,13 +39,22 @@ const (
 	chunkSize   = 8 << 10
 )
 
+// sharedBuffer is for the sockets of a process that receive one after the other, as those of a
+// hook do; sharedBusy is set while one uses it, and the others then use their own. Large memory of
+// Go's allocator would take four pages beside its own.
+var (
+	sharedBuffer [maxMessage]byte
+	sharedBusy   atomic.Bool
+)
+
 // errInterrupted is returned for a dump that changed while it was read.
 var errInterrupted = errors.New("the list changed while it was read")
 
-func openSocket() (*socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+// openSocket opens rtnetlink with a socket that create creates.
+func openSocket(create func(family, kind, protocol int) (int, error)) (*socket, error) {
+	fd, err := create(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("open rtnetlink: %w", os.NewSyscallError("socket", err))
+		return nil, fmt.Errorf("open rtnetlink: %w", err)
 	}
 	s := &socket{fd: fd}
 	err = errors.Join(
@@ -140,13 +149,18 @@ func (a *answer) addMessage(header unix.NlMsghdr, payload []byte) (last bool, er
 
 // receive returns a copy of the next datagram from the kernel.
 func (s *socket) receive() ([]byte, error) {
-	if s.buffer == nil {
-		s.buffer = make([]byte, maxMessage)
+	buffer := s.buffer
+	if sharedBusy.CompareAndSwap(false, true) {
+		defer sharedBusy.Store(false)
+		buffer = sharedBuffer[:]
+	} else if buffer == nil {
+		buffer = make([]byte, maxMessage)
+		s.buffer = buffer
 	}
 	var n int
 	var from unix.Sockaddr
 	err := retryInterrupted(func() (err error) {
-		n, from, err = unix.Recvfrom(s.fd, s.buffer, 0)
+		n, from, err = unix.Recvfrom(s.fd, buffer, 0)
 		return err
 	})
 	if err != nil {
@@ -155,7 +169,7 @@ func (s *socket) receive() ([]byte, error) {
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
 		return nil, nil // not from the kernel
 	}
-	return s.copyAnswer(s.buffer[:n]), nil
+	return s.copyAnswer(buffer[:n]), nil
 }
 
 func (s *socket) copyAnswer(b []byte) []byte {

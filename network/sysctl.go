@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -18,10 +19,22 @@ import (
 // sysctl is a file below /proc/sys/net and its value.
 type sysctl struct{ path, value string }
 
-// writeSysctls writes sysctls in the namespace of the calling thread.
-func writeSysctls(all []sysctl) error {
+// opener opens a file in a namespace.
+type opener func(path string, flags int) (int, error)
+
+// openHere opens a file in the namespace of the calling thread.
+func openHere(path string, flags int) (int, error) { return unix.Open(path, flags, 0) }
+
+// writeSysctls writes sysctls in the namespace.
+func (n *Namespace) writeSysctls(all []sysctl) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return writeSysctls(n.openFile, all)
+}
+
+func writeSysctls(open opener, all []sysctl) error {
 	for _, s := range all {
-		err := writeSysctl(s)
+		err := writeSysctl(open, s)
 		if isErrno(err, unix.ENOENT) {
 			err = fmt.Errorf("%w (%w)", ErrNoLink, err)
 		}
@@ -35,9 +48,9 @@ func writeSysctls(all []sysctl) error {
 // writeSysctl does not use os.File, which would check for every file whether it
 // can be polled. If the file cannot be written, writeSysctl succeeds if it has
 // its value already, as in a container with a read-only /proc/sys.
-func writeSysctl(s sysctl) error {
-	fd, err := unix.Open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if (isErrno(err, unix.EROFS) || isErrno(err, unix.EACCES)) && s.isSet() {
+func writeSysctl(open opener, s sysctl) error {
+	fd, err := open("/proc/sys/net/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC)
+	if (isErrno(err, unix.EROFS) || isErrno(err, unix.EACCES)) && s.isSet(open) {
 		return nil
 	}
 	if isErrno(err, unix.EROFS) {
@@ -71,23 +84,29 @@ func (n *Namespace) SetSysctls(ifname string, of specs.Sysctls) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
 		return err
 	}
-	return n.Do(func() error {
-		for _, s := range all {
-			err := writeSysctl(s)
-			if isErrno(err, unix.ENOENT) {
-				err = fmt.Errorf("%w: this kernel does not have the setting", ErrUnsupported)
-			}
-			if err != nil {
-				return fmt.Errorf("write %s to /proc/sys/net/%s (sysctls of the network): %w", s.value, s.path, err)
-			}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range all {
+		err := writeSysctl(n.openFile, s)
+		if isErrno(err, unix.ENOENT) {
+			err = fmt.Errorf("%w: this kernel does not have the setting", ErrUnsupported)
 		}
-		return nil
-	})
+		if err != nil {
+			return fmt.Errorf("write %s to /proc/sys/net/%s (sysctls of the network): %w", s.value, s.path, err)
+		}
+	}
+	return nil
 }
 
 // isSet reports whether a sysctl has its value already.
-func (s sysctl) isSet() bool {
-	text, err := os.ReadFile("/proc/sys/net/" + s.path)
+func (s sysctl) isSet(open opener) bool {
+	fd, err := open("/proc/sys/net/"+s.path, unix.O_RDONLY|unix.O_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	file := os.NewFile(uintptr(fd), s.path)
+	defer file.Close()
+	text, err := io.ReadAll(file)
 	return err == nil && string(bytes.TrimSpace(text)) == s.value
 }
 
@@ -112,7 +131,7 @@ func UnsetSysctls(n *specs.Network) (unset []string, err error) {
 	without := CheckIPv6() != nil
 	err = inNewNamespace(func() {
 		needed = slices.DeleteFunc(needed, func(s sysctl) bool {
-			return s.isSet() || without && strings.HasPrefix(s.path, "ipv6/")
+			return s.isSet(openHere) || without && strings.HasPrefix(s.path, "ipv6/")
 		})
 	})
 	for _, s := range needed {

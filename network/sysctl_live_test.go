@@ -50,10 +50,10 @@ func TestReadOnlySysctls(t *testing.T) {
 	const path = "ipv4/conf/lo/arp_announce"
 	set := sysctl{path, "0"}
 	withReadOnlySysctls(t, func() {
-		if err := writeSysctls([]sysctl{set}); err != nil {
+		if err := writeSysctls(openHere, []sysctl{set}); err != nil {
 			t.Errorf("a value that is right already: %v", err)
 		}
-		err := writeSysctls([]sysctl{{path, "1"}})
+		err := writeSysctls(openHere, []sysctl{{path, "1"}})
 		if !errors.Is(err, unix.EROFS) || !strings.Contains(err.Error(), "/proc/sys is mounted read-only") {
 			t.Errorf("another value: %v, want EROFS with a remedy", err)
 		}

@@ -29,20 +29,14 @@ func inNewNamespace(fn func()) error {
 	return <-done
 }
 
-// Do runs fn on a thread in the namespace. It is the only way into an existing
-// one. Afterwards the thread returns to its namespace, or ends if it cannot.
+// Do runs fn on a thread in the namespace. For a single system call callIn is enough, which
+// needs no thread. Afterwards the thread returns to its namespace, or ends if it cannot.
 // Sockets and files that fn opens stay in the namespace; goroutines that it
 // starts are not in it. Calls are serialised; fn must not call Do or Open of the
 // same namespace.
 func (n *Namespace) Do(fn func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.doLocked(fn)
-}
-
-// doLocked is Do for callers that hold the lock. The caller waits meanwhile, so its own
-// thread is usually the one that enters: no other is made or woken.
-func (n *Namespace) doLocked(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		err := errEnded

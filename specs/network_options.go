@@ -13,9 +13,9 @@ import (
 // Names are the file's keys, and docker's macvlan_mode and ipvlan_mode for
 // mode, and com.docker.network.driver.mtu for mtu. Lists are separated by commas.
 func (n *Network) SetOption(name, value string) error {
-	set, ok := options[name]
+	set, ok := options()[name]
 	if !ok {
-		names := slices.Sorted(maps.Keys(options))
+		names := slices.Sorted(maps.Keys(options()))
 		return Invalid("-o", name, "one of %s", strings.Join(names, ", "))
 	}
 	return At("-o "+name, set(n, value))
@@ -25,50 +25,61 @@ func (n *Network) SetOption(name, value string) error {
 // in libnetwork).
 const dockerMTU = "com.docker.network.driver.mtu"
 
-var options = map[string]func(*Network, string) error{
-	"parent":         func(n *Network, v string) error { n.Parent = v; return nil },
-	"parent_timeout": func(n *Network, v string) error { return setText(&n.ParentTimeout, v) },
-	"heal":           func(n *Network, v string) error { n.Heal = new(bool); return setBool(n.Heal, v) },
-	"mode":           func(n *Network, v string) error { return setText(&n.Mode, v) },
-	"macvlan_mode":   modeOf(Macvlan),
-	"ipvlan_mode":    modeOf(IPvlan),
-	"ipvlan_flag":    func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
-	"mtu":            func(n *Network, v string) error { return setInt(&n.MTU, v) },
-	dockerMTU:        func(n *Network, v string) error { return setInt(&n.MTU, v) },
-	"bc_queue_len":   func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
-	"nopromisc":      func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
-	"source_macs":    func(n *Network, v string) error { return setList(&n.SourceMACs, v) },
-	"mac":            func(n *Network, v string) error { return setText(&n.MAC, v) },
-	"default_route":  func(n *Network, v string) error { n.DefaultRoute = new(bool); return setBool(n.DefaultRoute, v) },
-	"metric":         func(n *Network, v string) error { return setInt(&n.Metric, v) },
-	"route":          setRoutes,
-	"ipam":           func(n *Network, v string) error { return setText(&n.IPAM, v) },
-	"conflict_timeout": func(n *Network, v string) error {
-		n.ConflictTimeout = new(Duration)
-		return setText(n.ConflictTimeout, v)
-	},
-	"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
-	"ipv6_token": func(n *Network, v string) error { return setText(&n.IPv6Token, v) },
-	"dhcp_timeout": func(n *Network, v string) error {
-		n.DHCPTimeout = new(Duration)
-		return setText(n.DHCPTimeout, v)
-	},
-	"dhcp_client_id": func(n *Network, v string) error { return setText(&n.DHCPClientID, v) },
-	"dhcp_hostname":  func(n *Network, v string) error { return setText(&n.DHCPHostname, v) },
-	"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
-	"sysctls":        func(n *Network, v string) error { return n.setSysctls(v) },
-	"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
-	"reuse":          func(n *Network, v string) error { return setText(&n.Reuse, v) },
-	"domain":         func(n *Network, v string) error { n.Domain = v; return nil },
-	"block":          func(n *Network, v string) error { return setInt(&n.Block, v) },
-	"keep_free":      func(n *Network, v string) error { n.KeepFree = new(int); return setInt(n.KeepFree, v) },
-	"reclaim_after": func(n *Network, v string) error {
-		n.ReclaimAfter = new(Duration)
-		return setText(n.ReclaimAfter, v)
-	},
-	"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
-	"enforce":    func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
-	"allow":      func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
+// options returns the setters of a network by their names.
+func options() map[string]func(*Network, string) error {
+	all := map[string]func(*Network, string) error{
+		"parent":         func(n *Network, v string) error { n.Parent = v; return nil },
+		"parent_timeout": func(n *Network, v string) error { return setText(&n.ParentTimeout, v) },
+		"heal":           func(n *Network, v string) error { n.Heal = new(bool); return setBool(n.Heal, v) },
+		"mode":           func(n *Network, v string) error { return setText(&n.Mode, v) },
+		"macvlan_mode":   modeOf(Macvlan),
+		"ipvlan_mode":    modeOf(IPvlan),
+		"ipvlan_flag":    func(n *Network, v string) error { return setText(&n.IPvlanFlag, v) },
+		"mtu":            func(n *Network, v string) error { return setInt(&n.MTU, v) },
+		dockerMTU:        func(n *Network, v string) error { return setInt(&n.MTU, v) },
+		"bc_queue_len":   func(n *Network, v string) error { return setInt(&n.BCQueueLen, v) },
+		"nopromisc":      func(n *Network, v string) error { return setBool(&n.NoPromisc, v) },
+		"source_macs":    func(n *Network, v string) error { return setList(&n.SourceMACs, v) },
+		"mac":            func(n *Network, v string) error { return setText(&n.MAC, v) },
+		"default_route":  func(n *Network, v string) error { n.DefaultRoute = new(bool); return setBool(n.DefaultRoute, v) },
+		"metric":         func(n *Network, v string) error { return setInt(&n.Metric, v) },
+		"route":          setRoutes,
+	}
+	maps.Copy(all, addressOptions())
+	return all
+}
+
+// addressOptions returns the options on addresses, and on what a container may do with them.
+func addressOptions() map[string]func(*Network, string) error {
+	return map[string]func(*Network, string) error{
+		"ipam": func(n *Network, v string) error { return setText(&n.IPAM, v) },
+		"conflict_timeout": func(n *Network, v string) error {
+			n.ConflictTimeout = new(Duration)
+			return setText(n.ConflictTimeout, v)
+		},
+		"ipv6":       func(n *Network, v string) error { return setText(&n.IPv6, v) },
+		"ipv6_token": func(n *Network, v string) error { return setText(&n.IPv6Token, v) },
+		"dhcp_timeout": func(n *Network, v string) error {
+			n.DHCPTimeout = new(Duration)
+			return setText(n.DHCPTimeout, v)
+		},
+		"dhcp_client_id": func(n *Network, v string) error { return setText(&n.DHCPClientID, v) },
+		"dhcp_hostname":  func(n *Network, v string) error { return setText(&n.DHCPHostname, v) },
+		"dhcp_release":   func(n *Network, v string) error { n.DHCPRelease = new(bool); return setBool(n.DHCPRelease, v) },
+		"sysctls":        func(n *Network, v string) error { return n.setSysctls(v) },
+		"sticky":         func(n *Network, v string) error { return setBool(&n.Sticky, v) },
+		"reuse":          func(n *Network, v string) error { return setText(&n.Reuse, v) },
+		"domain":         func(n *Network, v string) error { n.Domain = v; return nil },
+		"block":          func(n *Network, v string) error { return setInt(&n.Block, v) },
+		"keep_free":      func(n *Network, v string) error { n.KeepFree = new(int); return setInt(n.KeepFree, v) },
+		"reclaim_after": func(n *Network, v string) error {
+			n.ReclaimAfter = new(Duration)
+			return setText(n.ReclaimAfter, v)
+		},
+		"namespaces": func(n *Network, v string) error { n.Namespaces = strings.Split(v, ","); return nil },
+		"enforce":    func(n *Network, v string) error { setWords(&n.Enforce, v); return nil },
+		"allow":      func(n *Network, v string) error { setWords(&n.Allow, v); return nil },
+	}
 }
 
 func modeOf(d Driver) func(*Network, string) error {

@@ -1,6 +1,8 @@
 package hostshim
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"net/netip"
 	"strings"
 	"testing"
@@ -115,5 +117,17 @@ func TestInterfaceName(t *testing.T) {
 	_, err := interfaceName("lan", func(string) bool { return true })
 	if err == nil || !strings.Contains(err.Error(), "are in use") {
 		t.Errorf("no name free: %v", err)
+	}
+}
+
+func TestBeginBase32(t *testing.T) {
+	for n := range 64 {
+		sum := sha256.Sum256([]byte{byte(n)})
+		want := strings.ToLower(base32.HexEncoding.EncodeToString(sum[:]))
+		for size := range specs.MaxInterfaceName {
+			if got := beginBase32(sum[:], size); got != want[:size] {
+				t.Errorf("%q, want %q", got, want[:size])
+			}
+		}
 	}
 }

@@ -2,7 +2,6 @@ package lease
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"berth/internal/plain"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -184,8 +184,8 @@ func (l *Leases) putAddress(a netip.Addr, owner Owner, t terms) error {
 
 // putRecord writes a lease and its entry in the index of owners.
 func (l *Leases) putRecord(b *bbolt.Bucket, key []byte, owner Owner, t terms) error {
-	data, err := json.Marshal(Lease{
-		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now(),
+	data, err := plain.Marshal(Lease{
+		Owner: owner.Key, Container: owner.Container, Network: owner.Network, Since: time.Now().UTC(),
 		Ordered: t.ordered, Shared: t.shared, Reserved: owner.Reserved,
 	})
 	if err != nil {
@@ -232,7 +232,7 @@ func decodeLease(key, data []byte) (*Lease, error) {
 	} else if a, ok := netip.AddrFromSlice(of); ok {
 		l.Addr = a.Unmap()
 	}
-	if err := json.Unmarshal(data, l); err != nil {
+	if err := plain.Unmarshal(data, l); err != nil {
 		return nil, fmt.Errorf("lease %q: %w: %w", key, state.ErrDamaged, err)
 	}
 	return l, nil

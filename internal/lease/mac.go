@@ -1,9 +1,9 @@
 package lease
 
 import (
-	"crypto/rand"
 	"errors"
 
+	"berth/internal/random"
 	"berth/specs"
 )
 
@@ -13,7 +13,7 @@ const maxTries = 16
 
 // RandomMAC returns a random MAC, unicast and locally administered (IEEE 802-2014, 8.4).
 func RandomMAC() (m specs.MAC) {
-	rand.Read(m[:]) // never fails: crypto/rand
+	random.Read(m[:])
 	m[0] = m[0]&^0x01 | 0x02
 	return m
 }

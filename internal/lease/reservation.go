@@ -1,11 +1,11 @@
 package lease
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
 
+	"berth/internal/plain"
 	"berth/internal/state"
 )
 
@@ -43,7 +43,7 @@ func FindReservation(tx *state.Tx, key string) (*Reservation, error) {
 
 func decodeReservation(key string, data []byte) (*Reservation, error) {
 	r := &Reservation{Key: key}
-	if err := json.Unmarshal(data, r); err != nil {
+	if err := plain.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("reservation %q: %w: %w", key, state.ErrDamaged, err)
 	}
 	return r, nil
@@ -51,7 +51,7 @@ func decodeReservation(key string, data []byte) (*Reservation, error) {
 
 // PutReservation stores a reservation. The caller has leased its address to the owner of its key.
 func PutReservation(tx *state.Tx, r *Reservation) error {
-	data, err := json.Marshal(r)
+	data, err := plain.Marshal(r)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package lease
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"berth/internal/random"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -204,7 +204,7 @@ func (l *Leases) TakeSharedMAC(poolDomain string, owner Owner, want specs.MAC) (
 	m := want
 	for i := range maxTries {
 		if want.IsZero() || i > 0 {
-			rand.Read(m[:]) // never fails: crypto/rand
+			random.Read(m[:])
 		}
 		copy(m[:], []byte{0x02, prefixes[0][0], prefixes[0][1]})
 		err := l.ClaimMAC(m, owner)
@@ -230,7 +230,7 @@ func FreeSharedMAC(tx *state.Tx, poolDomain string) (m specs.MAC, err error) {
 		return m, errors.Join(err, &NotOwnedError{Domain: poolDomain, Why: Trouble(tx, poolDomain)})
 	}
 	for range maxTries {
-		rand.Read(m[:]) // never fails: crypto/rand
+		random.Read(m[:])
 		copy(m[:], []byte{0x02, prefixes[0][0], prefixes[0][1]})
 		if !leased[m] {
 			return m, nil

@@ -2,13 +2,13 @@ package lease
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
 
 	"go.etcd.io/bbolt"
 
+	"berth/internal/plain"
 	"berth/internal/state"
 	"berth/ipam"
 	"berth/specs"
@@ -48,7 +48,7 @@ func Recall(tx *state.Tx, key string) (m Memory, err error) {
 	if data == nil {
 		return m, nil
 	}
-	if err := json.Unmarshal(data, &m); err != nil {
+	if err := plain.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("sticky addresses of %q: %w", key, err)
 	}
 	return m, nil
@@ -69,7 +69,7 @@ func Remember(tx *state.Tx, key string, m Memory) error {
 	if m.Order, err = order.NextSequence(); err != nil {
 		return err
 	}
-	data, err := json.Marshal(m)
+	data, err := plain.Marshal(m)
 	if err != nil {
 		return err
 	}

@@ -35,10 +35,19 @@ var (
 
 // bootID returns the kernel's ID of the current boot (random(4),
 // /proc/sys/kernel/random/boot_id).
-var bootID = sync.OnceValues(func() ([]byte, error) {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return bytes.TrimSpace(id), err
-})
+func bootID() ([]byte, error) {
+	boot.once.Do(func() {
+		boot.id, boot.err = os.ReadFile("/proc/sys/kernel/random/boot_id")
+		boot.id = bytes.TrimSpace(boot.id)
+	})
+	return boot.id, boot.err
+}
+
+var boot struct {
+	once sync.Once
+	id   []byte
+	err  error
+}
 
 // boltOptions disables every sync: the content is worthless after a crash of the machine,
 // and after a crash of the process the page cache has it (syncing makes a transaction

@@ -8,5 +8,5 @@
 //
 // The package does not use the kernel's network, chooses no addresses (package
 // lease does, in the same transaction) and reads no configuration. It imports no
-// package of berth except specs.
+// package of berth except internal/plain and specs.
 package state

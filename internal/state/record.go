@@ -3,6 +3,8 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+
+	"berth/internal/plain"
 )
 
 // stored is an attachment as its record holds it. It has the same JSON, with the members
@@ -48,6 +50,9 @@ type member struct {
 }
 
 func encodeAttachment(a *Attachment) ([]byte, error) {
+	if data, ok := plain.Encode(a); ok {
+		return data, nil
+	}
 	s := stored{Attachment: a}
 	var err error
 	for _, m := range s.apart() {
@@ -62,6 +67,9 @@ func encodeAttachment(a *Attachment) ([]byte, error) {
 }
 
 func decodeAttachment(key string, data []byte) (*Attachment, error) {
+	if a := new(Attachment); plain.Decode(data, a) {
+		return a, nil
+	}
 	s := stored{Attachment: new(Attachment)}
 	err := json.Unmarshal(data, &s)
 	if err == nil && s.Attachment != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/internal/plain"
 	"berth/specs"
 )
 
@@ -20,7 +21,7 @@ var samples = []any{
 }
 
 // fillValue sets a value, and all below it, to something else than zero.
-func fillValue(t *testing.T, v reflect.Value) {
+func fillValue(t testing.TB, v reflect.Value) {
 	t.Helper()
 	for _, s := range samples {
 		if v.Type() == reflect.TypeOf(s) {
@@ -78,7 +79,7 @@ func TestRecordIsPlainJSON(t *testing.T) {
 	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	prefixes := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 	for _, a := range all {
-		plain, err := json.Marshal(a)
+		standard, err := json.Marshal(a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,18 +88,18 @@ func TestRecordIsPlainJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, read := new(Attachment), new(Attachment)
-		if err := json.Unmarshal(plain, want); err != nil {
+		if err := json.Unmarshal(standard, want); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(text, read); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
-		decoded, err := decodeAttachment("k", plain)
+		decoded, err := decodeAttachment("k", standard)
 		if err != nil {
-			t.Errorf("%s: %v", plain, err)
+			t.Errorf("%s: %v", standard, err)
 		}
-		if len(text) != len(plain) {
-			t.Errorf("encoded as %s, want the members of %s", text, plain)
+		if len(text) != len(standard) {
+			t.Errorf("encoded as %s, want the members of %s", text, standard)
 		}
 		if diff := cmp.Diff(want, read, same, prefixes); diff != "" {
 			t.Errorf("encoded: %s", diff)
@@ -107,6 +108,56 @@ func TestRecordIsPlainJSON(t *testing.T) {
 			t.Errorf("decoded: %s", diff)
 		}
 	}
+}
+
+// usual is an attachment as most are: with an address of a pool, and a request by name.
+func usual() *Attachment {
+	return &Attachment{
+		Cookie: 4711, NSID: 3, Containers: []string{"c0ffee"}, Annotations: map[string]string{"io.kubernetes.pod.name": "web"},
+		Network: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", ParentIndex: 2,
+		Interface: "net1", LinkIndex: 5, MAC: specs.MAC{2, 0, 0, 0, 0, 1}, MTU: 1500,
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/24")}, Gateways: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		Slot: 7, Phase: specs.PhaseAttached, Created: time.Unix(1700000000, 5).UTC(), Selection: `{"name":"lan"}#0`,
+	}
+}
+
+// TestUsualRecordIsPlain requires that the record of a usual attachment needs no encoding/json,
+// which costs berth-hook more than the record.
+func TestUsualRecordIsPlain(t *testing.T) {
+	t.Parallel()
+	text, ok := plain.Encode(usual())
+	if !ok {
+		t.Fatalf("encoded by encoding/json from %s on", text)
+	}
+	got := new(Attachment)
+	if !plain.Decode(text, got) {
+		t.Errorf("%s is decoded by encoding/json", text)
+	}
+	if !reflect.DeepEqual(got, usual()) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// FuzzRecord decodes records as encoding/json does.
+func FuzzRecord(f *testing.F) {
+	full := new(Attachment)
+	fillValue(f, reflect.ValueOf(full).Elem())
+	for _, a := range []*Attachment{{}, usual(), full} {
+		text, err := json.Marshal(a)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, want := new(Attachment), new(Attachment)
+		if !plain.Decode(data, got) {
+			return
+		}
+		if err := json.Unmarshal(data, want); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v; encoding/json: %+v, %v", data, got, want, err)
+		}
+	})
 }
 
 // TestDamagedMember decodes members of the wrong form, as encoding/json refuses them.
