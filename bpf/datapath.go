@@ -29,6 +29,7 @@ type Datapath struct {
 	egress   program
 	sibling  program
 	receiver program
+	owner    program // attached nowhere: it finds the namespace of an interface
 }
 
 // program is a program of which a file descriptor is open.
@@ -59,7 +60,7 @@ func (d *Datapath) Close() error {
 	d.tc.Close()
 	d.releaseLinks()
 	errs := []error{d.maps.Close()}
-	for _, p := range []program{d.ingress, d.egress, d.sibling, d.receiver} {
+	for _, p := range []program{d.ingress, d.egress, d.sibling, d.receiver, d.owner} {
 		if p != nil {
 			errs = append(errs, p.Close())
 		}

@@ -38,6 +38,7 @@ const (
 	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
 	datapathProgBerthIngress   = "berth_ingress"
+	datapathProgBerthOwner     = "berth_owner"
 	datapathProgBerthReceiver  = "berth_receiver"
 	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveKernelTypes = "have_kernel_types"
@@ -91,6 +92,7 @@ type datapathSpecs struct {
 type datapathProgramSpecs struct {
 	BerthEgress   *ebpf.ProgramSpec `ebpf:"berth_egress"`
 	BerthIngress  *ebpf.ProgramSpec `ebpf:"berth_ingress"`
+	BerthOwner    *ebpf.ProgramSpec `ebpf:"berth_owner"`
 	BerthReceiver *ebpf.ProgramSpec `ebpf:"berth_receiver"`
 	BerthSibling  *ebpf.ProgramSpec `ebpf:"berth_sibling"`
 }
@@ -216,6 +218,7 @@ type datapathVariables struct {
 type datapathPrograms struct {
 	BerthEgress   *ebpf.Program `ebpf:"berth_egress"`
 	BerthIngress  *ebpf.Program `ebpf:"berth_ingress"`
+	BerthOwner    *ebpf.Program `ebpf:"berth_owner"`
 	BerthReceiver *ebpf.Program `ebpf:"berth_receiver"`
 	BerthSibling  *ebpf.Program `ebpf:"berth_sibling"`
 }
@@ -224,6 +227,7 @@ func (p *datapathPrograms) Close() error {
 	return _DatapathClose(
 		p.BerthEgress,
 		p.BerthIngress,
+		p.BerthOwner,
 		p.BerthReceiver,
 		p.BerthSibling,
 	)

@@ -25,7 +25,7 @@ type Endpoint struct {
 	Allow   []specs.Allowance // exceptions that are no violation
 	IPv6    specs.IPv6        // of the network; "" if off
 
-	Observed bool // not created by berth: it does not take an address that another endpoint has
+	Observed bool // not created by berth: it takes no address and no namespace that another endpoint has
 }
 
 // makeParty returns the value to which the endpoint's keys lead.
@@ -43,7 +43,7 @@ func (e Endpoint) makeParty() partyValue {
 	}
 	if e.Observed {
 		p.Exempt |= exemptObserved
-		p.Flags |= flagOwnIPv6
+		p.Flags |= flagOwnIPv6 | flagObserved
 	}
 	if slices.Contains(e.Allow, specs.AllowDHCPServer) {
 		p.Exempt |= kindBit(specs.RogueDHCP)

@@ -56,6 +56,9 @@ const flagOwnIPv6 = 0x04
 // flagRouter marks an endpoint that forwards.
 const flagRouter = 0x08
 
+// flagObserved marks an endpoint that berth did not create.
+const flagObserved = 0x10
+
 // parentMadeQdisc marks a parent whose clsact qdisc berth created.
 const parentMadeQdisc = 0x01
 

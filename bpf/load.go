@@ -96,8 +96,9 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	d := &Datapath{
 		pins: p, maps: maps, tc: tc, attach: o.Attach, cookie: cookie,
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
-		receiver: objects.BerthReceiver, noSibling: objects.noSibling,
+		receiver: objects.BerthReceiver, owner: objects.BerthOwner, noSibling: objects.noSibling,
 	}
+	d.maps.searchOwner = ownerSearch(objects.BerthOwner)
 	if err := d.takeMapsOver(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"berth/bpf/sys"
+	"berth/specs"
 )
 
 // Maps are the pinned maps. Each is opened at its first use. The methods may be called
@@ -17,6 +18,9 @@ type Maps struct {
 	noBase atomic.Bool  // true if no map "base" was pinned when this process tried to open it
 	writes atomic.Int64 // elements written
 	adding sync.Mutex   // held while userspace adds violations
+
+	// CookieOf calls searchOwner, which is nil if the maps are not a Datapath's.
+	searchOwner func(parentIndex int, mac specs.MAC) (uint64, error)
 
 	mu        sync.Mutex
 	open      map[string]*sys.Map

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"slices"
 
 	"berth/bpf/sys"
@@ -62,32 +61,32 @@ func (m *Maps) registerKeys(e Endpoint) error {
 		return err
 	}
 	if e.Cookie != 0 {
-		if err := setUnlessEqual(m, mapNamespaces, e.namespaceKey(), e.makeParty()); err != nil {
+		if err := registerParty(m, e, mapNamespaces, e.namespaceKey()); err != nil {
 			return err
 		}
 	}
 	for _, a := range e.Addresses {
-		if err := m.registerAddress(e, a); err != nil {
+		if err := registerParty(m, e, mapAddresses, e.addressKey(a)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// registerAddress assigns an address to an endpoint. An observed one does not take an address
-// that is another's.
-func (m *Maps) registerAddress(e Endpoint, a netip.Addr) error {
+// registerParty makes a key lead to an endpoint. An observed one does not take a key that leads to
+// another endpoint.
+func registerParty(m *Maps, e Endpoint, name string, key any) error {
 	if e.Observed {
-		one, err := m.openMap(mapAddresses)
+		one, err := m.openMap(name)
 		if err != nil {
 			return err
 		}
 		var now partyValue
-		if err := one.Lookup(e.addressKey(a), &now); err == nil && now.Slot != e.Slot {
+		if err := one.Lookup(key, &now); err == nil && now.Slot != e.Slot {
 			return nil
 		}
 	}
-	return setUnlessEqual(m, mapAddresses, e.addressKey(a), e.makeParty())
+	return setUnlessEqual(m, name, key, e.makeParty())
 }
 
 // registerMAC sets the list of source mode first: without it, frames would look denied.

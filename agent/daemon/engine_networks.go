@@ -35,7 +35,7 @@ func newNetworkNamer(a *Agent) *networkNamer {
 }
 
 // nameNetworks names the networks of new interfaces until ctx is done. It reads everything again
-// at each resync, and at most once in networkPause.
+// at each resync, and at most once in networkPause, or less often if there is much to read.
 func (n *networkNamer) nameNetworks(ctx context.Context) {
 	all := time.NewTicker(resync)
 	defer all.Stop()
@@ -49,14 +49,16 @@ func (n *networkNamer) nameNetworks(ctx context.Context) {
 		case <-all.C:
 		case <-again:
 		}
+		began := time.Now()
 		soon, err := n.readAll(ctx)
+		pause := pauseAfter(time.Since(began), searchShare, networkPause, 10*networkPause)
 		if ctx.Err() == nil {
 			n.a.troubles.setProblem("networks and addresses of other programs may be missing", oneLine(err))
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(networkPause):
+		case <-time.After(pause):
 		}
 		again = nil
 		if soon {

@@ -7,6 +7,7 @@ import (
 
 	"berth/bpf"
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // observedSlots returns the number of slots below which observed interfaces get theirs. It
@@ -23,6 +24,7 @@ func (a *Agent) observedSlots(maps *bpf.Maps) uint32 {
 // shown, but not counted. maps is nil if nothing is pinned.
 func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
 	slots := o.a.observedSlots(maps)
+	o.findCookies(maps, some)
 	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
 		for _, is := range some {
 			slot, err := tx.ClaimSlot(slots)
@@ -40,9 +42,25 @@ func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*st
 		return fmt.Errorf("record observed interfaces: %w", err)
 	}
 	for _, is := range some {
-		o.known[is.Key()] = is
+		o.noteRecord(is)
 	}
 	return o.a.registerCounted(maps, some)
+}
+
+// findCookies sets the cookies of the namespaces of macvlan interfaces, by which the datapath
+// recognises other interfaces of the same container. An unknown one stays 0. maps is nil if nothing
+// is pinned.
+func (o *observer) findCookies(maps *bpf.Maps, some []*state.Attachment) {
+	for _, is := range some {
+		if maps == nil || is.Driver != specs.Macvlan {
+			continue
+		}
+		cookie, err := maps.CookieOf(is.ParentIndex, is.MAC)
+		if err != nil {
+			o.a.log.Warn("an observed interface is counted without its namespace", "interface", is.Key(), "error", err)
+		}
+		is.Cookie = cookie
+	}
 }
 
 // countUncounted assigns slots to the interfaces that got none when they were recorded, as

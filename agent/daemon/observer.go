@@ -24,6 +24,19 @@ const (
 	holderSettled = 30 * time.Second
 )
 
+// Work that is repeated while interfaces come and go is bounded in its share of a processor: after
+// it, the agent waits for a multiple of the time that it took. followShare leaves a new interface
+// counted within a tenth of a second.
+const (
+	followShare = 3
+	searchShare = 100
+)
+
+// pauseAfter returns the pause after work that took a time: share times as long, within bounds.
+func pauseAfter(took time.Duration, share int, least, most time.Duration) time.Duration {
+	return min(max(time.Duration(share)*took, least), most)
+}
+
 // observer keeps the records of observed interfaces. Its first group belongs to the goroutine
 // of runObserver.
 type observer struct {
@@ -32,7 +45,8 @@ type observer struct {
 	scanner    *observe.Scanner
 	namespaces *observe.Namespaces
 	known      map[string]*state.Attachment // the live records, without the names that the namer adds
-	holdersAt  time.Time                    // time of the last search for holders
+	holdersAt  time.Time                    // of the next search for holders
+	newest     time.Time                    // of the last record that was created
 	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
 	wakes chan struct{}
@@ -56,7 +70,7 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 				if err != nil {
 					return err
 				}
-				o.known[at.Key()] = at
+				o.noteRecord(at)
 			}
 			return nil
 		})
@@ -68,11 +82,20 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 	return o, nil
 }
 
+// noteRecord remembers a live record.
+func (o *observer) noteRecord(at *state.Attachment) {
+	o.known[at.Key()] = at
+	if at.Created.After(o.newest) {
+		o.newest = at.Created
+	}
+}
+
 // runObserver follows the interfaces until ctx is done.
 func (o *observer) runObserver(ctx context.Context) {
 	seek, all := time.NewTicker(seekPause), time.NewTicker(resync)
 	defer seek.Stop()
 	defer all.Stop()
+	gather := observeGather
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,10 +109,13 @@ func (o *observer) runObserver(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(observeGather):
+			case <-time.After(gather):
 			}
 		}
+		began := time.Now()
 		o.followChanges(ctx)
+		gather = pauseAfter(time.Since(began), followShare, observeGather, seekPause)
+		seek.Reset(seekPause)
 	}
 }
 
@@ -115,7 +141,7 @@ func (o *observer) followChanges(ctx context.Context) {
 // engine makes the interface before the container's process.
 func (o *observer) wantsHolders() bool {
 	now := time.Now()
-	if now.Sub(o.holdersAt) < holderPause {
+	if now.Before(o.holdersAt) || now.Sub(o.newest) >= holderSettled {
 		return false
 	}
 	for _, at := range o.known {
@@ -154,7 +180,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 			return err
 		}
 	}
-	return o.reportDuplicates(ctx)
+	return o.reportDuplicates(&records)
 }
 
 // formerAddresses returns the addresses that interfaces have before their records are changed.
@@ -186,14 +212,14 @@ func (o *observer) findHolders(s *sighting, every bool) {
 			cards[one.Link.MAC] = true
 		}
 	}
-	if search {
-		o.holdersAt = s.now
-	}
 	if len(namespaces) > 0 {
 		s.holders = observe.FindHolders(o.host, namespaces)
 	}
 	if len(cards) > 0 {
 		s.guests = observe.FindGuests(o.host, cards)
+	}
+	if search {
+		o.holdersAt = time.Now().Add(pauseAfter(time.Since(s.now), searchShare, holderPause, 10*holderPause))
 	}
 }
 

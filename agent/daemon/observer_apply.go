@@ -60,6 +60,7 @@ func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) err
 // changeRecords writes the changes of records, with the same slot, and registers the interfaces
 // under their new keys. maps is nil if nothing is pinned.
 func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
+	o.findCookies(maps, some)
 	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
 		for _, is := range some {
 			was, err := tx.Attachment(is.Key())
@@ -83,7 +84,7 @@ func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*st
 		return fmt.Errorf("change the records of observed interfaces: %w", err)
 	}
 	for _, is := range some {
-		o.known[is.Key()] = is
+		o.noteRecord(is)
 	}
 	return nil
 }

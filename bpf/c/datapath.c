@@ -24,6 +24,7 @@
 #include "judge.h"
 #include "layout.h"
 #include "macvlan.h"
+#include "own.h"
 #include "quick.h"
 #include "sibling.h"
 #include "source.h"
@@ -297,6 +298,21 @@ int berth_receiver(struct __sk_buff *skb)
 	if (skb->pkt_type != PACKET_MULTICAST && skb->pkt_type != PACKET_BROADCAST)
 		return NEXT;
 	return copy_dropped(skb) ? DROP : NEXT;
+}
+
+/*
+ * Attached nowhere: the agent runs it with a frame that has the MAC of a macvlan
+ * interface as its source, as if it came to the parent. Returns the cookie of the
+ * interface's namespace, or 0 if it finds none, in skb->cb.
+ */
+SEC("tc")
+int berth_owner(struct __sk_buff *skb)
+{
+	__u64 cookie = own_cookie(skb);
+
+	skb->cb[0] = cookie;
+	skb->cb[1] = cookie >> 32;
+	return NEXT;
 }
 
 char _license[] SEC("license") = "GPL";

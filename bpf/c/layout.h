@@ -31,6 +31,8 @@ enum mode {
 #define ENDPOINT_OWN_IPV6 0x04
 /* The container forwards: source addresses in IP headers are not judged. */
 #define ENDPOINT_ROUTER 0x08
+/* berth did not create the interface, and it may change its MAC. */
+#define ENDPOINT_OBSERVED 0x10
 
 struct endpoint_key {
 	__u8 mac[6];

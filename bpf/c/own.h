@@ -22,6 +22,7 @@
 #define GOLDEN_RATIO_64 0x61c8864680b583ebULL /* include/linux/hash.h */
 
 #define BUCKET_MAX 8
+#define BUCKET_MAX_RARE 64 /* of a search for no frame */
 #define DEVICES_MAX 16
 
 static __always_inline __u64 own_mac(const __u8 *mac)
@@ -46,7 +47,7 @@ static __always_inline __u64 own_mac_of(const struct net_device___kernel *dev)
 }
 
 /* Returns the macvlan interface on the parent with a MAC, or 0, as macvlan_hash_lookup in the driver. */
-static __always_inline const struct net_device___kernel *own_device(struct __sk_buff *skb, __u64 mac)
+static __always_inline const struct net_device___kernel *own_device(struct __sk_buff *skb, __u64 mac, int most)
 {
 	const struct sk_buff___kernel *k = (const void *)skb;
 	const void *port = BPF_CORE_READ(k, dev, rx_handler_data), *node = 0;
@@ -56,7 +57,7 @@ static __always_inline const struct net_device___kernel *own_device(struct __sk_
 	if (!port)
 		return 0;
 	bpf_probe_read_kernel(&node, sizeof(node), port + MACVLAN_PORT_HASH + bucket * sizeof(node));
-	for (int i = 0; i < BUCKET_MAX && node; i++) {
+	for (int i = 0; i < most && node; i++) {
 		dev = 0;
 		bpf_probe_read_kernel(&dev, sizeof(dev), node - MACVLAN_DEV_HLIST);
 		if (dev && own_mac_of(dev) == mac)
@@ -83,7 +84,9 @@ static __always_inline bool own_registered(const struct net_device___kernel *dev
  * Reports whether the source MAC of a frame belongs to another macvlan interface
  * of the sender. It returns false if no interface of the namespace has the
  * registered MAC any more: then the interface with the source MAC may be the
- * endpoint's own with a changed MAC, and the frame is forged.
+ * endpoint's own with a changed MAC, and the frame is forged. An interface that
+ * berth did not create may change its MAC, and another interface that the agent
+ * does not know yet may have its address.
  */
 __noinline int own_other(struct __sk_buff *skb, const struct frame *f, const struct party *sender)
 {
@@ -91,14 +94,18 @@ __noinline int own_other(struct __sk_buff *skb, const struct frame *f, const str
 	const struct list_head___kernel *at, *head;
 	const struct net___kernel *net;
 
-	if (!have_kernel_types || !f || !sender || !sender->ns)
+	if (!have_kernel_types || !f || !sender)
 		return false;
-	dev = own_device(skb, own_mac(f->from.mac));
+	dev = own_device(skb, own_mac(f->from.mac), BUCKET_MAX);
 	if (!dev)
 		return false;
+	if (sender->flags & ENDPOINT_OBSERVED && !endpoint_lookup(&f->from))
+		return true; /* it has changed its MAC, or its successor has its address */
 	net = BPF_CORE_READ(dev, nd_net.net);
-	if ((__u16)BPF_CORE_READ(net, net_cookie) != sender->ns)
+	if (!sender->ns || (__u16)BPF_CORE_READ(net, net_cookie) != sender->ns)
 		return false;
+	if (sender->flags & ENDPOINT_OBSERVED)
+		return true;
 	head = __builtin_preserve_access_index(&net->dev_base_head);
 	at = BPF_CORE_READ(head, next);
 	for (int i = 0; i < DEVICES_MAX && at != head; i++) {
@@ -108,4 +115,16 @@ __noinline int own_other(struct __sk_buff *skb, const struct frame *f, const str
 		at = BPF_CORE_READ(at, next);
 	}
 	return false;
+}
+
+/* Returns the cookie of the namespace that the macvlan interface with a frame's source MAC is in, or 0. */
+static __always_inline __u64 own_cookie(struct __sk_buff *skb)
+{
+	__u8 mac[ETH_ALEN] __attribute__((aligned(8)));
+	const struct net_device___kernel *dev;
+
+	if (!have_kernel_types || bpf_skb_load_bytes(skb, ETH_ALEN, mac, sizeof(mac)))
+		return 0;
+	dev = own_device(skb, own_mac(mac), BUCKET_MAX_RARE);
+	return dev ? BPF_CORE_READ(dev, nd_net.net, net_cookie) : 0;
 }
