@@ -22,7 +22,9 @@ type cniIPAM struct {
 	cniRange
 	Ranges [][]cniRange `json:"ranges"`
 	Routes []struct {
-		To string `json:"dst"`
+		To     string `json:"dst"`
+		Via    string `json:"gw"`
+		Metric int    `json:"priority"`
 	} `json:"routes"`
 }
 
@@ -63,9 +65,6 @@ func (n *Network) setCNI(ipam *cniIPAM) error {
 		return nil
 	}
 	n.NoRoute = true
-	for _, r := range ipam.Routes {
-		n.NoRoute = n.NoRoute && r.To != "0.0.0.0/0" && r.To != "::/0"
-	}
 	switch ipam.Type {
 	case "host-local":
 		n.IPAM = specs.IPAMLocal
@@ -88,6 +87,11 @@ func (n *Network) setCNI(ipam *cniIPAM) error {
 		}
 		if s := &n.Subnets[len(n.Subnets)-1]; !s.Gateway.IsValid() {
 			s.Gateway = s.Subnet.Addr().Next() // as host-local does
+		}
+	}
+	for _, r := range ipam.Routes {
+		if err := n.addRoute(r.To, r.Via, r.Metric); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -19,8 +19,10 @@ type Network struct {
 	Parent  string // "" if the program chooses it
 	MTU     int    // 0 for the parent's
 	Subnets []Subnet
-	NoRoute bool       // its containers get no default route
-	IPAM    specs.IPAM // IPAMLocal if the program gives out the addresses; IPAMStatic if one that it does not name does
+	NoRoute bool          // its containers get no default route
+	Metric  int           // of the default route; 0 if none is written
+	Routes  []specs.Route // further routes
+	IPAM    specs.IPAM    // IPAMLocal if the program gives out the addresses; IPAMStatic if one that it does not name does
 }
 
 // Subnet is a subnet of a network.
@@ -101,6 +103,36 @@ func ReadNetworkFile(path string) (*Network, error) {
 func (n *Network) setDriver(driver, mode string) bool {
 	n.Mode = specs.Mode(mode)
 	return n.Driver.UnmarshalText([]byte(driver)) == nil
+}
+
+// addRoute adds a route, after the subnets. A default route is that of the network, and its gateway
+// that of the subnet which has the address. Another route without a gateway has the subnet's.
+func (n *Network) addRoute(to, via string, metric int) error {
+	p, err := netip.ParsePrefix(to)
+	var gateway netip.Addr
+	if err == nil && via != "" {
+		gateway, err = netip.ParseAddr(via)
+	}
+	if err != nil {
+		return fmt.Errorf("route to %q: %w", to, err)
+	}
+	isDefault := p.Bits() == 0
+	if isDefault {
+		n.NoRoute, n.Metric = false, metric
+	}
+	for i := range n.Subnets {
+		s := &n.Subnets[i]
+		if isDefault && s.Subnet.Contains(gateway) {
+			s.Gateway = gateway
+		}
+		if !gateway.IsValid() && s.Gateway.IsValid() && s.Gateway.Is4() == p.Addr().Is4() {
+			gateway = s.Gateway
+		}
+	}
+	if !isDefault {
+		n.Routes = append(n.Routes, specs.Route{To: p.Masked(), Via: gateway, Metric: metric})
+	}
+	return nil
 }
 
 // addSubnet adds a subnet with the range that a program gives out: from from to to, which are

@@ -20,7 +20,8 @@ func adoptNetwork(f *foreign.Network, name string, inUse []netip.Addr) (n *specs
 		return nil, nil, fmt.Errorf("network %q names no parent: its program chooses one; create the network by berth "+
 			"network create", f.Name)
 	}
-	n = &specs.Network{Name: name, Driver: f.Driver, Mode: f.Mode, IPvlanFlag: f.Flag, Parent: f.Parent, MTU: f.MTU}
+	n = &specs.Network{Name: name, Driver: f.Driver, Mode: f.Mode, IPvlanFlag: f.Flag, Parent: f.Parent, MTU: f.MTU,
+		Metric: f.Metric, Routes: f.Routes}
 	if f.NoRoute {
 		n.DefaultRoute = new(bool)
 	}
