@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,8 @@ const (
 )
 
 func benchAlarms(b *bench) (*section, error) {
-	site, err := traffic.NewSite("alarms", b.bin)
+	programs, missing := traffic.Programs()
+	site, err := traffic.NewSite("alarms", b.bin, programs...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,8 @@ func benchAlarms(b *bench) (*section, error) {
 			"offload and UDP with fragments, in IPv4 and IPv6, between siblings and with the LAN; multicast and broadcast; " +
 			"DHCP clients; router " +
 			"advertisements; neighbours that are forgotten; containers that are restarted with the same MAC; addresses that " +
-			"move. One round " +
+			"move. Beside them, on the same parents, are containers on networks of other programs, and containers on such a " +
+			"network and on one of berth's, with the same traffic, restarts, and changes of MAC and address. One round " +
 			"has about as much of each as one minute on a LAN. Then frames are forged and addresses changed. The delay is " +
 			"from the call that " +
 			"sends the frame, or the start of ip(8), until the event is read from the agent's socket.",
@@ -62,6 +65,9 @@ func benchAlarms(b *bench) (*section, error) {
 	}
 	if err := falseAlarms(s, site, rounds, took); err != nil {
 		return nil, err
+	}
+	if len(missing) > 0 {
+		s.fact("Networks of these programs are left out, because they are not installed: %s.", strings.Join(missing, ", "))
 	}
 	return s, latencies(s, site)
 }
@@ -82,6 +88,13 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 	}
 	s.addRow("rounds of traffic", fmt.Sprintf("%d in %.0f s", rounds, took.Seconds()), "")
 	s.addRow("frames counted", fmt.Sprint(frames), "")
+	seen, err := site.Seen(ctx)
+	if err != nil {
+		return err
+	}
+	for _, program := range slices.Sorted(maps.Keys(seen)) {
+		s.addRow("of these, of containers that the agent only observes, made by "+program, fmt.Sprint(seen[program]), "")
+	}
 	s.judge("0", len(events) == 0, "false events", fmt.Sprint(len(events)), "")
 	s.judge("0", sum == 0, "violations counted", fmt.Sprint(sum), "")
 	kinds := make(map[specs.Kind]bool)

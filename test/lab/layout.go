@@ -44,10 +44,23 @@ func layout() error {
 			return err
 		}
 	}
-	if err := linkPlugins(); err != nil {
+	if err := firstError(hideLeases(), linkPlugins()); err != nil {
 		return err
 	}
 	return command("ip", "link", "set", "lo", "up")
+}
+
+// hideLeases gives CNI's plugins an empty directory for the addresses that they give out, so that a
+// container that ends with the isolated space leaves none in use.
+func hideLeases() error {
+	const dir = "/var/lib/cni"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount("berth-lab", dir, "tmpfs", 0, "mode=700"); err != nil {
+		return fmt.Errorf("mount a tmpfs on %s: %w", dir, err)
+	}
+	return nil
 }
 
 // linkPlugins makes Debian's CNI plugins visible in upstream's directory too, on an overlay

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -32,18 +31,30 @@ type Selection struct {
 
 // StartContainer starts a container on a host.
 func StartContainer(host *lab.Host, id string, want Selection) (*Container, error) {
-	cmd := exec.Command("sleep", "infinity")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	if err := cmd.Start(); err != nil {
+	cmd, path, err := startSleep()
+	if err != nil {
 		return nil, err
 	}
-	c := &Container{ID: id, cmd: cmd, Place: Place{Path: fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), IfName: "net1"}}
+	c := &Container{ID: id, cmd: cmd, Place: Place{Path: path, IfName: "net1"}}
 	if err := c.attach(host, want); err != nil {
 		c.kill()
 		return nil, fmt.Errorf("container %q: %w", id, err)
 	}
 	return c, nil
 }
+
+// startSleep starts a process in a network namespace of its own, and returns the path of that.
+func startSleep() (cmd *exec.Cmd, path string, err error) {
+	cmd = exec.Command("sleep", "infinity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	return cmd, namespaceOf(cmd.Process.Pid), nil
+}
+
+// namespaceOf returns the path of a process's network namespace.
+func namespaceOf(pid int) string { return fmt.Sprintf("/proc/%d/ns/net", pid) }
 
 func (c *Container) attach(host *lab.Host, want Selection) error {
 	selection, err := json.Marshal([]Selection{want})
@@ -61,41 +72,6 @@ func (c *Container) attach(host *lab.Host, want Selection) error {
 		return err
 	}
 	return c.readAddresses()
-}
-
-// readAddresses reads the addresses of the interface, except link-local ones.
-func (c *Container) readAddresses() error {
-	out, err := c.IP("-o", "address", "show", "dev", c.IfName, "scope", "global")
-	if err != nil {
-		return err
-	}
-	c.V4, c.V6 = netip.Addr{}, netip.Addr{}
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line) // 2: net1    inet 198.51.100.2/24 …
-		if len(fields) < 4 {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(fields[3])
-		if err != nil {
-			return err
-		}
-		if prefix.Addr().Is4() {
-			c.V4 = prefix.Addr()
-		} else {
-			c.V6 = prefix.Addr()
-		}
-	}
-	return nil
-}
-
-// IP runs ip(8) in the container.
-func (c *Container) IP(args ...string) (string, error) {
-	return c.Run("ip", args...)
-}
-
-// Run runs a program in the container.
-func (c *Container) Run(name string, args ...string) (string, error) {
-	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + c.Path, "--", name}, args...)...))
 }
 
 // Stop ends the container as an engine does. It ends the processes first, and so the

@@ -6,8 +6,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os/exec"
 	"runtime"
+	"strings"
 	"time"
+
+	"berth/test/lab"
 
 	"golang.org/x/sys/unix"
 )
@@ -229,4 +233,39 @@ func (p Place) Advertise(prefix netip.Prefix) error {
 		return unix.Sendto(fd, message, 0, &unix.SockaddrInet6{ZoneId: uint32(ifi.Index),
 			Addr: netip.MustParseAddr("ff02::1").As16()})
 	})
+}
+
+// readAddresses reads the addresses of the interface, except link-local ones.
+func (p *Place) readAddresses() error {
+	out, err := p.IP("-o", "address", "show", "dev", p.IfName, "scope", "global")
+	if err != nil {
+		return err
+	}
+	p.V4, p.V6 = netip.Addr{}, netip.Addr{}
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line) // 2: net1    inet 198.51.100.2/24 …
+		if len(fields) < 4 {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(fields[3])
+		if err != nil {
+			return err
+		}
+		if prefix.Addr().Is4() {
+			p.V4 = prefix.Addr()
+		} else {
+			p.V6 = prefix.Addr()
+		}
+	}
+	return nil
+}
+
+// IP runs ip(8) in the namespace.
+func (p Place) IP(args ...string) (string, error) {
+	return p.Run("ip", args...)
+}
+
+// Run runs a program in the namespace.
+func (p Place) Run(name string, args ...string) (string, error) {
+	return lab.Output(exec.Command("nsenter", append([]string{"--net=" + p.Path, "--", name}, args...)...))
 }

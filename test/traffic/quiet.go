@@ -48,6 +48,8 @@ func (s *Site) Round(i int) error {
 		{"DHCP", s.renew},
 		{"restart", func() error { return s.restart(i) }},
 		{"addresses that move", func() error { return s.move(i) }},
+		{"other programs", func() error { return s.othersTalk(bytes) }},
+		{"changes by other programs", func() error { return s.othersChange(i) }},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("round %d: %s: %w", i, step.name, err)

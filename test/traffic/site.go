@@ -60,11 +60,32 @@ type Site struct {
 	containers map[string][]*Container // by the network's name
 	agent      *lab.Daemon
 	dhcp       *lab.Daemon
+
+	others       []*Other
+	stopPrograms []func() error // those of the containers of engines, then of the engines
 }
 
-// NewSite makes a site. The names of its machines begin with name, and bin is the
-// directory of berth's programs.
-func NewSite(name, bin string) (*Site, error) {
+// besideNetwork is a network of berth's for containers with an interface of another program on the
+// same parent, whose default route they have.
+const besideNetwork = `parent = "eth1"
+default_route = false
+conflict_timeout = "50ms"
+[[subnet]]
+subnet = "192.0.2.0/24"
+ip_range = "192.0.2.16/28"
+`
+
+// apartNetwork is the same with a subnet of its own.
+const apartNetwork = `parent = "eth1"
+default_route = false
+conflict_timeout = "50ms"
+[[subnet]]
+subnet = "203.0.113.0/24"
+`
+
+// NewSite makes a site with containers of other programs beside berth's. The names of its machines
+// begin with name, and bin is the directory of berth's programs.
+func NewSite(name, bin string, programs ...string) (*Site, error) {
 	s := &Site{containers: make(map[string][]*Container)}
 	var err error
 	if s.lan, err = lab.NewSwitch(name + "-lan"); err != nil {
@@ -80,7 +101,15 @@ func NewSite(name, bin string) (*Site, error) {
 	if s.pc, err = s.machine(name+"-pc", pcMAC, pcV4, pcV6); err != nil {
 		return nil, err
 	}
-	return s, errors.Join(s.parents(), s.networks(), s.startDHCP())
+	if err := errors.Join(s.parents(), s.networks(), s.startDHCP()); err != nil {
+		return s, err
+	}
+	for _, program := range programs {
+		if err := s.addOthers(program); err != nil {
+			return s, fmt.Errorf("networks of %s: %w", program, err)
+		}
+	}
+	return s, nil
 }
 
 // machine makes a machine on the LAN.
@@ -117,7 +146,10 @@ func (s *Site) parents() error {
 
 // networks writes the files of the networks whose driver the kernel has.
 func (s *Site) networks() error {
-	errs := []error{s.Host.Policy("[policy]\nstatic_ips = true\nstatic_macs = true\n")}
+	errs := []error{
+		s.Host.Policy("[policy]\nstatic_ips = true\nstatic_macs = true\n"), s.Host.Network("beside", besideNetwork),
+		s.Host.Network("apart", apartNetwork),
+	}
 	for _, n := range networks {
 		if n.driver != "" && !s.supports(n.driver) {
 			s.LeftOut = append(s.LeftOut, n.name)
@@ -185,10 +217,21 @@ func (s *Site) lease(c *Container) error {
 	return errors.Join(err, c.readAddresses())
 }
 
-// Start starts the agent and the containers.
+// Start starts the agent and the containers. Some of the other programs' are older than the agent.
 func (s *Site) Start() (err error) {
+	older := len(s.others) / 2
+	for _, o := range s.others[:older] {
+		if err := s.startOther(o); err != nil {
+			return err
+		}
+	}
 	if s.agent, err = s.Host.StartAgent("--metrics", ""); err != nil {
 		return err
+	}
+	for _, o := range s.others[older:] {
+		if err := s.startOther(o); err != nil {
+			return err
+		}
 	}
 	for _, n := range s.nets {
 		for i := range n.containers {
@@ -212,7 +255,7 @@ func (s *Site) Container(network string, i int) *Container { return s.containers
 
 // Close removes the site.
 func (s *Site) Close() error {
-	var errs []error
+	errs := []error{s.stopOthers()}
 	for _, all := range s.containers {
 		for _, c := range all {
 			errs = append(errs, c.Stop(s.Host, false))

@@ -73,7 +73,8 @@ func (s *Site) alarmsWork(t *testing.T) {
 // TestNoFalseAlarm checks that no legitimate traffic counts as a violation. `make bench
 // BENCH='-part alarms'` runs an hour of it.
 func TestNoFalseAlarm(t *testing.T) {
-	s, err := NewSite(fmt.Sprint("quiet", sites.Add(1)), bin)
+	programs, _ := Programs()
+	s, err := NewSite(fmt.Sprint("quiet", sites.Add(1)), bin, programs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +104,15 @@ func TestNoFalseAlarm(t *testing.T) {
 	}
 	if n, err := s.Frames(t.Context()); err != nil || n < 1000 {
 		t.Errorf("%d frames counted, %v", n, err)
+	}
+	if err := lab.Eventually(30*time.Second, func() error {
+		frames, err := s.Seen(t.Context())
+		if err == nil {
+			t.Logf("frames of other programs' containers: %v", frames)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
 	}
 	s.alarmsWork(t)
 	if len(s.LeftOut) > 0 {
