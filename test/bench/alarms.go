@@ -31,7 +31,7 @@ const (
 )
 
 func benchAlarms(b *bench) (*section, error) {
-	programs, missing := traffic.Programs()
+	programs, _ := traffic.Programs()
 	site, err := traffic.NewSite("alarms", b.bin, programs...)
 	if err != nil {
 		return nil, err
@@ -65,9 +65,6 @@ func benchAlarms(b *bench) (*section, error) {
 	}
 	if err := falseAlarms(s, site, rounds, took); err != nil {
 		return nil, err
-	}
-	if len(missing) > 0 {
-		s.fact("Networks of these programs are left out, because they are not installed: %s.", strings.Join(missing, ", "))
 	}
 	return s, latencies(s, site)
 }
@@ -104,6 +101,9 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 			s.fact("The first false %s: at %s, %s %s to %s %s, %s, %s", e.Kind, e.Parent, e.Frame.Protocol, e.Frame.SourceIP,
 				e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
 		}
+	}
+	if _, missing := traffic.Programs(); len(missing) > 0 {
+		s.fact("Networks of these programs are left out, because they are not installed: %s.", strings.Join(missing, ", "))
 	}
 	if len(site.LeftOut) > 0 {
 		s.fact("Left out, because this kernel has no driver for them: %s.", strings.Join(site.LeftOut, ", "))
