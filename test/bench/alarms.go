@@ -102,13 +102,18 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 				e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
 		}
 	}
+	nameLeftOut(s, site)
+	return nil
+}
+
+// nameLeftOut adds what the site does without.
+func nameLeftOut(s *section, site *traffic.Site) {
 	if _, missing := traffic.Programs(); len(missing) > 0 {
 		s.fact("Networks of these programs are left out, because they are not installed: %s.", strings.Join(missing, ", "))
 	}
 	if len(site.LeftOut) > 0 {
 		s.fact("Left out, because this kernel has no driver for them: %s.", strings.Join(site.LeftOut, ", "))
 	}
-	return nil
 }
 
 // latencies times events.
