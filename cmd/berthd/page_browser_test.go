@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,12 +100,13 @@ func splitOf(e *specs.Endpoint) (all []string) {
 }
 
 // TestBrowserShowsTheAgentsFigures compares the page with the agent's own answer, once all frames
-// are counted: containers, an observed interface, and one that forged its MAC.
+// are counted: containers, an observed interface, and one that forged its MAC. Then it kills the
+// agent, and starts another.
 func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
 	l := newLab(t)
 	l.writeNetwork("lan", pooledFile)
-	l.startAgent()
+	agent := l.startAgent()
 	web, api := l.attachContainer("web", 7), l.attachContainer("api", 8)
 	cam := l.makeForeign(9, "bridge")
 	cam.setUp()
@@ -133,6 +135,22 @@ func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 		onceTrue(`document.querySelector(".problems").innerText.includes("02:00:5e:00:53:99")`))
 	onPage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), onceTrue(`document.querySelector(".events").innerText.includes("02:00:5e:00:53:99")`),
 		onceTrue(`document.querySelectorAll(".events tbody tr").length >= 1`))
+	onPage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), onceTrue(`document.body.innerText.includes("addresses of 192.0.2.0/24")`),
+		onceTrue(`document.querySelectorAll(".mapbox .excluded").length === 8`), onceTrue(hasRow("lan", "2")), onceTrue(hasRow(parent, "counting")),
+		onceTrue(`[...document.querySelectorAll("tr")].some((tr) => tr.querySelector("th")?.textContent === "lan" && tr.querySelector(".number.mark"))`))
+	const lost = `document.querySelector(".banner")?.innerText.includes("The agent does not answer")`
+	agent.stopAgent(syscall.SIGKILL)
+	onPage(t, ctx, "killed", onceTrue(lost), chromedp.Click(`nav a[href="#overview"]`), onceTrue(`document.querySelectorAll(".leaf").length === 3`),
+		onceTrue(`[...document.querySelectorAll(".leaf .of-wire")].every((e) => e.tagName === "rect" || e.textContent === "⇅ –")`))
+	l.startAgent()
+	onPage(t, ctx, "another agent", onceTrue(`!(`+lost+`) && document.querySelector(".live:not(.off)")`),
+		onceTrue(`document.querySelector(".leaf .of-wire").textContent === "⇅ 0 B/s"`), onceTrue(`document.querySelector(".leaf.bad")`))
+}
+
+// hasRow returns the condition that a table has a row with this heading and a cell of this text.
+func hasRow(heading, cell string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("tr")].some((tr) => tr.querySelector("th")?.textContent === %q
+		&& [...tr.querySelectorAll("td")].some((td) => td.textContent === %q))`, heading, cell)
 }
 
 // wantTable requires that the table shows the agent's endpoints of the same moment.

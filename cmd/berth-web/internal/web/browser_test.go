@@ -127,6 +127,7 @@ func TestBrowser(t *testing.T) {
 	browsePage(t, ctx, "wrong token", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken+"wrong"), shows("token of this address is wrong"))
 	browsePage(t, ctx, "overview", chromedp.Navigate("about:blank"), chromedp.Navigate(address+"/#"+testToken), shows("VLAN 20"), shows("web-9"), shows("berth-lan"),
 		waitFor(`!location.hash.includes("`+testToken+`")`))
+	browsePage(t, ctx, "search of the overview", chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"), waitFor(`document.querySelectorAll(".leaf.dim").length === 10`)) // the host shim too
 	browsePage(t, ctx, "reload", chromedp.Reload(), shows("web-9"))
 	f.events <- specs.Event{Kind: specs.MACSpoof, Time: time.Now(), Parent: "eth1", Certainty: specs.Certain, Detail: hostile,
 		Sender: &specs.Party{ContainerID: all[0].ContainerID, Name: hostile, Interface: "eth0"}}

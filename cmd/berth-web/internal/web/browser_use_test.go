@@ -356,6 +356,13 @@ const tooWide = `[...document.querySelectorAll("body *")].filter((e) => {
 	return e.getBoundingClientRect().left + Math.max(e.scrollWidth, e.offsetWidth) > innerWidth && !scrolls(e);
 }).map((e) => e.outerHTML.slice(0, 100))`
 
+// overlapping is the number of texts of the chart's axes that overlap the one before.
+const overlapping = `(() => {
+	const boxes = [...document.querySelectorAll(".chart .axes text")].map((e) => e.getBoundingClientRect());
+	if (boxes.length < 7) return 99;
+	return boxes.filter((a, i) => boxes.slice(0, i).some((b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 3 && b.top < a.bottom - 3)).length;
+})()`
+
 // TestBrowserFitsItsWindow shows each view in small windows: that of a phone, and that of 1280
 // pixels at a zoom of 200 %. The page never scrolls sideways, and no control is cut off.
 func TestBrowserFitsItsWindow(t *testing.T) {
@@ -382,6 +389,9 @@ func TestBrowserFitsItsWindow(t *testing.T) {
 		}
 		browsePage(t, ctx, "endpoint", chromedp.Click(`nav a[href="#endpoints"]`), chromedp.Click(`tbody tr:nth-child(3) th a`), shows("Traffic of the last minutes"))
 		fits("endpoint")
+		if n := evaluate[int](t, ctx, overlapping); n > 0 {
+			t.Errorf("%s: %d texts of the chart overlap", window.name, n)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ function App() {
     <a class="skip" href="#content" onClick=${(e) => { e.preventDefault(); document.getElementById('content').focus(); }}>${texts.skip}</a>
     <header><strong><img src="icon.svg" alt="" width="22" height="22" />${texts.title}</strong><nav aria-label=${texts.title}>
       ${Object.entries(texts.views).map(([view, text]) => html`
-        <a href=${`#${view}`} aria-current=${view === name ? 'page' : undefined}>${text}</a>`)}
+        <a href=${`#${view}`} aria-current=${view === name ? 'page' : view === 'endpoints' && name === 'endpoint' ? 'true' : undefined}>${text}</a>`)}
     </nav><${Live} /></header>
     <${Banner} />
     <main id="content" tabindex="-1">${store.agent && html`<${View} key=${argument} argument=${argument} />`}</main>`;

@@ -5,6 +5,7 @@ import { texts } from './texts.js';
 
 const height = 240;
 const edge = { left: 76, right: 12, top: 10, bottom: 24 };
+const labelWidth = 110; // pixels from one time to the next, at least: the first ends at the edge
 const span = 300; // seconds that the chart shows
 
 // scaleTop returns the least number of 1, 2 or 5 times a power of ten that is above a maximum.
@@ -45,8 +46,9 @@ function nearest(history, at) {
 }
 
 function Axes({ x, y, top, end, width }) {
-  const values = [0, 0.25, 0.5, 0.75, 1].map((part) => part * top);
-  const times = Array.from({ length: 6 }, (_, i) => end - i * 60).filter((t) => x(t) > edge.left + 40);
+  const values = [0, 0.2, 0.4, 0.6, 0.8, 1].map((part) => part * top);
+  const step = 60 * Math.max(1, Math.ceil(labelWidth / (x(end) - x(end - 60))));
+  const times = Array.from({ length: 6 }, (_, i) => end - i * step).filter((t) => x(t) > edge.left + labelWidth / 2);
   return html`<g class="axes">
     ${values.map((v) => html`<line x1=${edge.left} x2=${width - edge.right} y1=${y(v)} y2=${y(v)} />
       <text x=${edge.left - 6} y=${y(v) + 4} text-anchor="end" class="small">${formatBytes(v)}/s</text>`)}

@@ -22,7 +22,7 @@ function downloadCSV(rows, shown) {
 
 function Head({ shown, by, descending, sort }) {
   return html`<thead><tr>${shown.map((c) => html`
-    <th scope="col" aria-sort=${c === by ? (descending ? 'descending' : 'ascending') : undefined}>
+    <th scope="col" class=${columns[c].number ? 'number' : undefined} aria-sort=${c === by ? (descending ? 'descending' : 'ascending') : undefined}>
       <button type="button" onClick=${() => sort(c)} title=${texts.sortedBy(texts.column[c])}>${texts.column[c]}${c === by ? (descending ? ' ▾' : ' ▴') : ''}</button></th>`)}</tr></thead>`;
 }
 

@@ -120,6 +120,13 @@ function Leaves({ branch, search }) {
     <ul>${found.slice(0, mostListed).map(leaf)}</ul>${found.length > mostListed && html`<p>${texts.more(found.length - mostListed)}</p>`}</details>`;
 }
 
+// Found is the number of endpoints that a search finds.
+function Found({ tree, search }) {
+  const isFound = finder(search);
+  const all = tree.flatMap((p) => p.branches).flatMap((b) => b.leaves).filter((l) => !l.row.shim);
+  return html`<span role="status">${texts.rowsShown(all.filter((l) => isFound(l.row)).length, all.length)}</span>`;
+}
+
 // Twin has the content of the drawing as a table, for screen readers and small screens.
 function Twin({ tree, search }) {
   const c = texts.column;
@@ -144,6 +151,7 @@ export function Overview() {
     ${problems.length > 0 && html`<section class="card problems"><h2>${texts.problems}</h2><ul>${problems.map((p) => html`<li>${p}</li>`)}</ul></section>`}
     <${Tiles} tree=${tree} />
     <form class="bar" onSubmit=${(e) => e.preventDefault()}><${Search} value=${search} onInput=${setSearch} />
-      <${Select} label=${texts.group} value=${grouping} choices=${Object.entries(texts.groups)} onChange=${setGrouping} /></form>
+      <${Select} label=${texts.group} value=${grouping} choices=${Object.entries(texts.groups)} onChange=${setGrouping} />
+      ${search && html`<${Found} tree=${tree} search=${search} />`}</form>
     ${tree.length === 0 ? html`<p>${texts.empty}</p>` : html`<section class="card"><${Drawing} tree=${tree} search=${search} /><${Key} /></section><${Twin} tree=${tree} search=${search} />`}`;
 }
