@@ -28,7 +28,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # skipped if another one is. make vm-test runs with all of them.
 export BERTH_TEST_REQUIRE ?= root,macvlan,types
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test web-test engines axe system check fresh bench demo demo-web pictures clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test vm-nodes web-test engines axe system check fresh bench demo demo-web pictures clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -76,6 +76,9 @@ test: deps vet generated ## run every test that this machine can run, as root
 vm-test: ## the live tests under Debian's kernels 6.1 and 6.12, emulated; VM='-kernel 6.1,@forky ./hook' for some
 	@scripts/deps.sh vm
 	@$(GO) run ./test/vm $(if $(RESULTS),-results $(RESULTS)) -again $(AGAIN) $(VM)
+
+vm-nodes: ## two nodes of a cluster on one LAN with VLANs, emulated, with kernels 6.1 and 6.12
+	@$(MAKE) --no-print-directory vm-test VM='-nodes $(VM)'
 
 system: ## the Debian package on Debian 12 and 13 with systemd, emulated; SYSTEM='-suite trixie' for one
 	@scripts/deps.sh system

@@ -15,7 +15,7 @@ needs() {
 		demo,bench,test  nsenter                         util-linux
 		bench,demo,test  busybox                         busybox-static
 		vm               busybox                         busybox-static
-		demo,test        runc                            runc
+		demo,test,vm     runc                            runc
 		test             crun                            crun
 		bench,demo,test  podman                          podman
 		demo,test        conmon                          conmon

@@ -6,6 +6,7 @@
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
 //	go run ./test/vm -kernel @forky,6.12@trixie ./bpf   # kernels of other suites of Debian
 //	go run ./test/vm -bench '-part paths -rounds 8'     # S7, ipvlan included
+//	go run ./test/vm -nodes                             # two nodes on one LAN (package nodes)
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //
 // Without package patterns it runs the tests of all `*_live_test.go` files
@@ -21,6 +22,9 @@
 //
 // With -bench it runs the parts of test/bench that need no compiler, in place of
 // tests, and prints their output.
+//
+// With -nodes it boots two machines with a common LAN, one with each kernel, which follow a page
+// of docs/ (package nodes).
 //
 // The machine is emulated (TCG): it shows the behaviour of a kernel, not its speed.
 // Only ratios of measurements that alternated in one machine are meaningful.

@@ -29,6 +29,7 @@ type options struct {
 	again    int
 	verbose  bool
 	long     bool
+	nodes    bool     // the test of two nodes, in place of tests
 	bench    []string // arguments of test/bench, which then runs in place of tests
 	patterns []string
 	mark     string
@@ -58,6 +59,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.IntVar(&o.again, "again", 0, "run the failed tests of a package a second time if they are at most this `number`")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
+	fs.BoolVar(&o.nodes, "nodes", false, "in place of tests two nodes on one LAN, one with each of two kernels")
 	fs.Func("bench", "in place of tests test/bench, with these `arguments`", func(text string) error {
 		o.bench, o.verbose = strings.Fields(text), true
 		return nil
@@ -84,6 +86,9 @@ func testAll(ctx context.Context, o *options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if o.nodes {
+		return testNodes(ctx, dir, o, img)
+	}
 	machines := len(o.series)
 	if o.bench != nil {
 		machines = 1
@@ -99,8 +104,11 @@ func fill(ctx context.Context, dir string, o *options) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.bench != nil {
+	switch {
+	case o.bench != nil:
 		return img, img.addBench(ctx, dir, o.bench)
+	case o.nodes:
+		return img, img.addNodes(ctx, dir)
 	}
 	packages, err := choosePackages(ctx, o)
 	if err != nil {
@@ -135,9 +143,7 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 		r.print("FAIL: " + reason)
 	}
 	if len(why) > 0 && !r.done {
-		for _, line := range console {
-			r.print("console: " + line)
-		}
+		r.printAll("console: ", console)
 	}
 	r.print(fmt.Sprintf("%v, in %.0f s, %.0f s of processor time", r.total, time.Since(start).Seconds(), busy.Seconds()))
 	return len(why) == 0, nil
@@ -183,11 +189,12 @@ func staleBreakpoint(console []string) bool {
 }
 
 // newMachine returns a machine with two serial lines: standard output and the
-// console.
-func newMachine(k *kernel, initrd, console string, limit time.Duration) *machine.Machine {
+// console. Words are added to the kernel's command line.
+func newMachine(k *kernel, initrd, console string, limit time.Duration, words ...string) *machine.Machine {
+	words = append([]string{"console=ttyS1 loglevel=5 random.trust_cpu=on"}, words...)
 	return &machine.Machine{Console: console, Limit: limit, Args: []string{
 		"-no-reboot", "-serial", "stdio", "-serial", "file:" + console,
 		"-kernel", k.Image, "-initrd", initrd,
-		"-append", machine.Boot("console=ttyS1 loglevel=5 random.trust_cpu=on"),
+		"-append", machine.Boot(words...),
 	}}
 }

@@ -19,6 +19,7 @@ var wanted = []string{
 	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "macvtap", "tun", "veth",
 	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem",
 	"fou", "geneve", "ip_gre", "ipip", "vxlan",
+	"virtio_pci", "virtio_net",
 }
 
 // module is a module that is loaded from a file.

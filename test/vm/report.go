@@ -104,6 +104,13 @@ func (r *report) print(line string) {
 	fmt.Fprintf(r.out, "%s%s\n", r.prefix, strings.TrimRight(line, "\r"))
 }
 
+// printAll prints lines, each with a word before it.
+func (r *report) printAll(before string, lines []string) {
+	for _, line := range lines {
+		r.print(before + line)
+	}
+}
+
 // verdict returns the reasons why the machine as a whole has not passed, or none.
 func (r *report) verdict() []string {
 	why := r.broken
