@@ -70,6 +70,9 @@ func (s *site) useNerdctlNetwork(t *testing.T, n *lab.Nerdctl, address string) {
 	if address != firstOfPool {
 		flags = append(flags, "--ip", address)
 	}
+	if _, err := n.StartWith(c, append(flags, "--mac-address", heldMAC)...); err == nil || !strings.Contains(err.Error(), "not supported") {
+		t.Errorf("nerdctl takes --mac-address, which docs/engines/nerdctl.md denies: %v", err)
+	}
 	id, err := n.StartWith(c, flags...)
 	must(t, err)
 	s.expectReached(t, address)
