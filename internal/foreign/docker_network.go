@@ -106,6 +106,8 @@ func (d *dockerNetwork) network() (*Network, error) {
 		s := &n.Subnets[len(n.Subnets)-1]
 		if p, err := netip.ParsePrefix(c.IPRange); err == nil {
 			s.From, s.To = p.Masked().Addr(), specs.LastAddr(p)
+		} else if !s.Gateway.IsValid() {
+			d.setGateway(n, s)
 		}
 		for _, text := range c.AuxiliaryAddresses {
 			if a, err := netip.ParseAddr(text); err == nil {
@@ -114,4 +116,17 @@ func (d *dockerNetwork) network() (*Network, error) {
 		}
 	}
 	return n, nil
+}
+
+// setGateway sets the gateway of a subnet for which the user gave none: docker takes the first address
+// as the gateway of its containers, and does not show it. In modes l3 and l3s it only reserves it.
+func (d *dockerNetwork) setGateway(n *Network, s *Subnet) {
+	first := s.Subnet.Addr().Next()
+	switch {
+	case n.IPAM != specs.IPAMLocal || d.Internal:
+	case n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S:
+		s.Reserved = append(s.Reserved, first)
+	default:
+		s.Gateway = first
+	}
 }

@@ -160,3 +160,21 @@ func TestDockersNetworks(t *testing.T) {
 func dockerNamed(name string) specs.EngineNetwork {
 	return specs.EngineNetwork{Engine: specs.EngineDocker, Name: name}
 }
+
+// TestDockerGateways reads networks of docker whose user gave no gateway, as docker 26 and 28 show
+// them: their containers have the first address as their gateway, unless the network is internal.
+func TestDockerGateways(t *testing.T) {
+	got, err := parseDockerNetworks([]byte(`[
+{"Name":"plain","Driver":"macvlan","IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1"}},
+{"Name":"inside","Driver":"macvlan","Internal":true,"IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1"}},
+{"Name":"routed","Driver":"ipvlan","IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1","ipvlan_mode":"l3"}}]`))
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%d networks, %v, want 3", len(got), err)
+	}
+	first := netip.MustParseAddr("198.51.100.1")
+	for i, want := range []netip.Addr{first, {}, {}} {
+		if s := got[i].Subnets[0]; s.Gateway != want || (len(s.Reserved) == 1 && s.Reserved[0] == first) != (i == 2) {
+			t.Errorf("%s: gateway %s, reserved %v, want gateway %s", got[i].Name.Name, s.Gateway, s.Reserved, want)
+		}
+	}
+}

@@ -39,6 +39,10 @@ func adoptNetwork(f *foreign.Network, name string, inUse []netip.Addr) (n *specs
 		for i := range f.Subnets {
 			s, more := adoptSubnet(&f.Subnets[i], inUse)
 			n.Subnets, notes = append(n.Subnets, s), append(notes, more...)
+			if !s.Gateway.IsValid() && !f.NoRoute && f.Mode != specs.ModeL3 && f.Mode != specs.ModeL3S {
+				notes = append(notes, fmt.Sprintf("containers get no default route through %s, because its gateway is not "+
+					"known; add it to the network's file", s.Subnet))
+			}
 		}
 	}
 	n.SetDefaults()

@@ -92,6 +92,18 @@ func TestAdoptRefusals(t *testing.T) {
 	}
 }
 
+// TestAdoptWithoutGateway notes that the containers get no default route, unless that is intended.
+func TestAdoptWithoutGateway(t *testing.T) {
+	subnets := []foreign.Subnet{{Subnet: mustPrefix("192.0.2.0/24"), From: mustAddr("192.0.2.64"), To: mustAddr("192.0.2.95")}}
+	for _, noRoute := range []bool{false, true} {
+		f := foreign.Network{Name: specs.EngineNetwork{Engine: specs.EngineDocker, Name: "home"}, Driver: specs.Macvlan, Mode: specs.ModeBridge,
+			Parent: "eth1", IPAM: specs.IPAMLocal, Subnets: subnets, NoRoute: noRoute}
+		if _, notes, err := adoptNetwork(&f, "home", nil); err != nil || (len(notes) == 1) == noRoute {
+			t.Errorf("without a route %t: notes %q, %v", noRoute, notes, err)
+		}
+	}
+}
+
 // adoptWorld is a world whose host has a network of podman's with two containers, and one of CNI's.
 func adoptWorld(t *testing.T) *world {
 	t.Helper()
