@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"berth/dhcp"
@@ -26,7 +27,8 @@ type Asker interface {
 const further = 500 * time.Millisecond
 
 // Discover asks the servers behind a port for an offer, takes none, and returns the
-// offers: those until the context ends, or until shortly after the first.
+// offers: those until the context ends, or until shortly after the first. A server that answers
+// several DISCOVERs, because it pings before its first offer, counts once, with its last offer.
 func Discover(ctx context.Context, p *Port, c Asker) (all []Offer, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,9 +62,18 @@ func Discover(ctx context.Context, p *Port, c Asker) (all []Offer, err error) {
 			if len(all) == 0 {
 				time.AfterFunc(further, cancel)
 			}
-			all = append(all, Offer{serverText(found.MAC, found, l), l, err})
+			all = addOffer(all, Offer{serverText(found.MAC, found, l), l, err})
 		}
 	}
+}
+
+// addOffer adds an offer in place of an earlier one of the same server.
+func addOffer(all []Offer, o Offer) []Offer {
+	if i := slices.IndexFunc(all, func(before Offer) bool { return before.Server == o.Server }); i >= 0 {
+		all[i] = o
+		return all
+	}
+	return append(all, o)
 }
 
 func serverText(mac specs.MAC, p dhcp.Packet, l *dhcp.Lease) string {
