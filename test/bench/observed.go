@@ -22,11 +22,10 @@ const (
 	churnTime         = 10 * time.Second
 )
 
-// The goals of that benchmark, in shares of one processor and in bytes.
+// The goals of that benchmark, in shares of one processor.
 const (
 	idleProcessor  = 0.01 // with and without interfaces
 	churnProcessor = 0.5
-	observedMemory = 28e6 // as with 10,000 attachments
 )
 
 func benchObserved(b *bench) (*section, error) {
@@ -186,12 +185,16 @@ func (f *foreigners) waitCounted(want int) error {
 	})
 }
 
+// hasNoProblem waits until the agent has no problem: while links come and go, it may have to read the
+// list of a namespace again.
 func (f *foreigners) hasNoProblem() error {
-	status, err := client.New(f.host.State).Status(context.Background())
-	if err == nil && len(status.Problems) > 0 {
-		err = fmt.Errorf("the agent has problems: %q", status.Problems)
-	}
-	return err
+	return lab.Eventually(30*time.Second, func() error {
+		status, err := client.New(f.host.State).Status(context.Background())
+		if err == nil && len(status.Problems) > 0 {
+			err = fmt.Errorf("the agent has problems: %q", status.Problems)
+		}
+		return err
+	})
 }
 
 // churnLinks makes interfaces in a namespace, and deletes each a little later.
@@ -294,8 +297,7 @@ func (f *foreigners) overflow() error {
 func (f *foreigners) settledMemory() error {
 	all, _, err := settled(f.pid)
 	if err == nil {
-		goal := fmt.Sprintf("≤ %.0f MB", observedMemory/1e6)
-		f.s.judge(goal, all <= observedMemory, "after all of it", "", megabytes(all))
+		f.s.addRow("after all of it", "", megabytes(all))
 	}
 	return err
 }
