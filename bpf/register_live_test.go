@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"berth/bpf/sys"
 	"berth/internal/testnet"
 	"berth/specs"
 )
@@ -181,7 +181,7 @@ func TestMoveToOtherAddresses(t *testing.T) {
 	}
 	one, err := l.maps.openMap(mapAddresses)
 	must(t, err)
-	for addr, want := range map[netip.Addr]error{ipA: ebpf.ErrKeyNotExist, ip6A: nil, ipB: nil} {
+	for addr, want := range map[netip.Addr]error{ipA: sys.ErrKeyNotExist, ip6A: nil, ipB: nil} {
 		var is partyValue
 		if err := one.Lookup(to.addressKey(addr), &is); !errors.Is(err, want) || err == nil && is.Slot != a.Slot {
 			t.Errorf("%s is slot %d's, %v; want %v", addr, is.Slot, err, want)
