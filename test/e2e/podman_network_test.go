@@ -209,7 +209,7 @@ func TestPodmanNetworkRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ flags, want []string }{
 		"unknown network": {[]string{"--opt", "network=lam"}, []string{"lam", "lan"}},
 		"unknown option":  {[]string{"--opt", "parent=eth1", "--opt", "vlan=7"}, []string{"vlan", "parent"}},
-		"two definitions": {[]string{"--opt", "network=lan", "--subnet", "192.0.2.0/24"}, []string{"--subnet", "-o network"}},
+		"two definitions": {[]string{"--opt", "network=lan", "--subnet", "198.51.100.0/24"}, []string{"198.51.100.0/24", "192.0.2.0/24"}},
 		"no definition":   {nil, []string{"-o network", "-o parent"}},
 		"other parent":    {[]string{"--opt", "parent=eth0"}, []string{"parent", "eth0", "[policy]"}},
 	} {
