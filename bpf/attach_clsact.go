@@ -166,9 +166,9 @@ func (d *Datapath) anyFilter(ifindex int) (bool, error) {
 	return false, nil
 }
 
-// ErrQdisc is returned for an interface with another qdisc in the place of clsact. There is
-// then no hook for a program at egress.
-var ErrQdisc = errors.New("another qdisc has the place of clsact")
+// ErrQdisc is returned for an interface on which clsact cannot be created: the older "ingress",
+// which has no egress, is in its place, or another qdisc has its handle.
+var ErrQdisc = errors.New("clsact cannot be created")
 
 // ensureClsact creates the clsact qdisc of an interface, and reports whether it did; made
 // is false if there is one. The error wraps [ErrQdisc] if another kind is in its place or
@@ -182,8 +182,8 @@ func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 	case kind == Clsact:
 		return add == nil, nil
 	case kind != "":
-		return false, fmt.Errorf(`%w: it is of kind %q, which has no egress; set attach = "auto" under [agent] `+
-			`in berth.toml (tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`, ErrQdisc, kind,
+		return false, fmt.Errorf(`%w: in its place is a qdisc of kind %q, which has no egress; set attach = "auto" under `+
+			`[agent] in berth.toml (tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`, ErrQdisc, kind,
 			nameOf(tc, ifindex))
 	case handle != "":
 		return false, fmt.Errorf(`%w: its handle ffff: is that of a qdisc of kind %q; give that one another handle, or set `+
@@ -203,7 +203,7 @@ func nameOf(tc *netlink.Handle, ifindex int) string {
 // ingressQdisc returns the kind of the qdisc at the parent handle that "clsact" and the older
 // "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h), and the kind of a qdisc
 // elsewhere that has their own handle; each is "" if there is none.
-func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err error) {
+func ingressQdisc(tc *netlink.Handle, ifindex int) (atParent, withHandle string, err error) {
 	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
 	if isGone(err) {
 		return "", "", nil
@@ -213,12 +213,12 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (kind, handle string, err err
 	for _, q := range all {
 		switch at := q.Attrs(); {
 		case at.Parent == netlink.HANDLE_INGRESS:
-			kind = q.Type()
+			atParent = q.Type()
 		case at.Handle == clsactQdisc(ifindex).Handle:
-			handle = q.Type()
+			withHandle = q.Type()
 		}
 	}
-	return kind, handle, nil
+	return atParent, withHandle, nil
 }
 
 // filters returns the filters of one direction, or none if the interface or the qdisc does

@@ -18,8 +18,8 @@ func (m *Maps) PutInside(e Endpoint) error {
 	return setUnlessEqual(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
-// noteInside adds an interface to the map of the sibling program. It adds one with the
-// receiver program only if no link shows that it has the program.
+// noteInside records in the map insides that an interface has a program. For the receiver program
+// it does so only without tcx: with tcx the pinned link is the record.
 func (m *Maps) noteInside(o OwnProgram, e Endpoint) error {
 	switch {
 	case o == SiblingProgram:
@@ -46,7 +46,7 @@ type Inside struct {
 	Slot     uint32
 	Cookie   uint64 // of the interface's namespace
 	Index    int    // of the interface in that namespace
-	Receiver bool   // whether the entry notes the receiver program, which does not read the map
+	Receiver bool   // whether the entry records the receiver program, which does not read the map
 }
 
 func insideOf(o OwnProgram, e Endpoint) Inside {

@@ -56,8 +56,8 @@ func (m *Maps) addBase(old pins) error {
 	return nil
 }
 
-// olderBase is baseOf for a base with another layout: that of the counters beside it, which
-// are its only member.
+// olderBase returns the base of a slot, converted from an earlier layout. A base has one member, the
+// counters, so the conversion of the map of counters applies to it.
 func (m *Maps) olderBase(slot uint32, convert conversion) (v baseValue, err error) {
 	one, err := m.openBase()
 	if err != nil || one == nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // planMigration compares the pinned maps, and their description, with the wanted ones, and
-// sets the sizes in spec. If they differ, it does step 1 except for copying.
+// sets the sizes in spec. If they differ, it also makes the directory of the new maps and pins
+// the unchanged ones in it: step 1 of [migration], without the copying.
 func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
 	was, err := p.pinnedDescription()
 	if err != nil {

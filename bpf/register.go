@@ -45,8 +45,8 @@ func (m *Maps) checkEndpoint(e Endpoint) error {
 	return nil
 }
 
-// registerKeys sets the MAC before the rest: without it, frames of the endpoint's own would
-// look forged.
+// registerKeys sets the VLAN first, then the MAC, then the namespace and the addresses. The MAC
+// comes before those two, because without it the endpoint's own frames would look forged.
 func (m *Maps) registerKeys(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
 		if err := setUnlessEqual(m, mapVLANs, e.OfVLAN.makeKey(), uint32(e.ParentIndex)); err != nil {

@@ -27,8 +27,8 @@ func (d *Datapath) pinnedPrograms() map[string]program {
 
 // Repin pins the maps and the programs for hooks again, with their content, if they were
 // removed from the directory since Load or replaced there; it reports whether any was missing.
-// Attach pins links again whose pin was removed. Register the endpoints again, as after
-// Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
+// Attach pins links again whose pin was removed. The caller then
+// registers all endpoints again, as after Load. The error wraps [ErrNotBPFFS] if the file system was unmounted.
 func (d *Datapath) Repin() (missing bool, err error) {
 	if err := d.pins.makeDirectories(); err != nil {
 		return false, err
@@ -95,7 +95,8 @@ func (p pins) programID(name string) uint32 {
 	return id
 }
 
-// repinMissing pins the endpoints last: a hook checks them to see whether there are maps.
+// repinMissing pins each map that is not pinned, and reports whether any was missing. The map
+// endpoints is the last, because a hook opens it to find out whether there are maps.
 func (m *Maps) repinMissing() (missing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +129,7 @@ func (p pins) isMap(name string, m *sys.Map) bool {
 
 // Missing returns the names of the objects of a complete layout that are not pinned under
 // bpffs, sorted. It returns none if nothing is pinned, as before the first agent and after
-// a purge.
+// a purge. It leaves out the programs of parents, which are pinned only while the agent attaches.
 func Missing(bpffs string) (names []string, err error) {
 	p := pinsUnder(bpffs)
 	if isAbsent(p.dir) {

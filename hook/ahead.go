@@ -269,9 +269,10 @@ func (p *prober) isAnswered(job *aheadJob, a netip.Addr, conflicts []network.Con
 	return false
 }
 
-// poolsOf returns the pools of a network, which never give out the host's own addresses.
+// poolsOf returns the pools from which berth leases addresses of a network; they leave out the host's
+// own addresses. The subnets of a network with DHCP are those of IPv6. Other networks have none.
 func poolsOf(n *specs.Network, host []netip.Addr) (pools [families][]*ipam.Pool) {
-	if n.IPAM != specs.IPAMLocal && !n.Clustered() && n.IPAM != specs.IPAMDHCP { // whose subnets are IPv6's
+	if n.IPAM != specs.IPAMLocal && !n.Clustered() && n.IPAM != specs.IPAMDHCP {
 		return pools
 	}
 	for _, s := range n.Subnets {

@@ -107,7 +107,8 @@ func (a *attaching) makeRecords(ctx context.Context) error {
 		r := a.newRecord(in)
 		unlock, err := a.Store.Hold(ctx, r.Key())
 		if err != nil {
-			return fmt.Errorf("interface %q of container %q is being made by another berth-hook: %w", in.Name, a.ids[0], err)
+			return fmt.Errorf("interface %q of container %q is being made or released by another process of berth: %w; "+
+				"start the container again", in.Name, a.ids[0], err)
 		}
 		a.free = append(a.free, unlock)
 		a.records = append(a.records, r)
@@ -137,7 +138,7 @@ func (a *attaching) newRecord(in *Interface) *state.Attachment {
 // makeVLANs makes the VLAN parents that do not exist yet, and brings each up.
 func (a *attaching) makeVLANs(ctx context.Context) error {
 	defer a.unlockVLANsNow()
-	foreign := make(map[plumb.VLAN]bool) // false for a VLAN that this run has made
+	existed := make(map[plumb.VLAN]bool) // whether each VLAN existed before this run
 	for i, in := range a.plan.New {
 		if in.MakeVLAN == 0 {
 			continue
@@ -149,18 +150,18 @@ func (a *attaching) makeVLANs(ctx context.Context) error {
 		}
 		a.records[i].Parent, a.records[i].ParentIndex = p.Name, p.Index
 		v := plumb.VLAN{Trunk: p.TrunkIndex, ID: p.VLAN}
-		if _, known := foreign[v]; !known {
-			foreign[v] = !made
+		if _, known := existed[v]; !known {
+			existed[v] = !made
 		}
 	}
-	if len(foreign) == 0 {
+	if len(existed) == 0 {
 		return nil
 	}
-	// A collection after a kill needs the map keys, which contain the parent's
-	// index.
+	// The parent's index is recorded now: after a kill, a collection deletes the endpoint's keys in
+	// the datapath, which contain it.
 	return a.Store.Update(ctx, func(tx *state.Tx) error {
-		for v, is := range foreign {
-			if !is {
+		for v, before := range existed {
+			if !before {
 				continue
 			}
 			if err := tx.DisownVLAN(v.Trunk, v.ID); err != nil {

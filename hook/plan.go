@@ -66,7 +66,7 @@ type Interface struct {
 	Static   []netip.Prefix         // requested addresses
 	Pools    [families][]*ipam.Pool // pools of the other addresses; the first with a free one is used
 	DHCP     [families]bool         // a DHCP server leases the address of the family
-	Had      lease.Memory           // addresses and MAC of the container's last run; set when reserved
+	Had      lease.Memory           // addresses and MAC of the container's last run; set by the claim
 	Default  [families]bool         // this interface has the default route, if its gateway is known
 	Gateway  [families]netip.Addr   // requested by the selection
 }

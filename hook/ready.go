@@ -80,7 +80,7 @@ func (h *Hook) tryReserve(ctx context.Context, in *Interface, slots uint32) erro
 	a := &attaching{Hook: &quiet, container: &container{ids: []string{"none"}}, slots: slots,
 		plan: &Plan{New: []*Interface{in}}}
 	err := h.Store.Update(ctx, func(tx *state.Tx) error {
-		if err := a.reserveOne(tx, in, a.newRecord(in)); err != nil {
+		if err := a.claimInterface(tx, in, a.newRecord(in)); err != nil {
 			return err
 		}
 		return errReady

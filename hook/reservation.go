@@ -174,7 +174,7 @@ func (r *reservation) lease(tx *state.Tx) (netip.Addr, error) {
 	if r.Addr.IsValid() {
 		return r.Addr, r.leaseRequested(tx, leases)
 	}
-	free := leases.NextFree(r.pool, maxLeaving)
+	free := leases.NextFree(r.pool, maxStillReserved)
 	if len(free) == 0 {
 		return leases.Take(r.pool, lease.Owner{}) // which returns the error that names the holders
 	}
@@ -187,12 +187,13 @@ func (r *reservation) lease(tx *state.Tx) (netip.Addr, error) {
 			return a, r.put(tx, leases, a)
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("the engine has not given back the free addresses of %s yet; start the container "+
-		"again", r.pool.Range())
+	return netip.Addr{}, fmt.Errorf("the next %d addresses of %s without a lease are still reserved by the engine, for "+
+		"containers that have ended; start the container again", len(free), r.pool.Range())
 }
 
-// maxLeaving bounds the search for a free address that the engine has given back.
-const maxLeaving = 16
+// maxStillReserved bounds the number of addresses without a lease among which a request searches for
+// one without a reservation.
+const maxStillReserved = 16
 
 // leaseRequested leases a requested address. An engine that lost the answer to a request repeats
 // it, so a reservation without an endpoint is no obstacle.

@@ -17,7 +17,7 @@ import (
 // [Hook.ProbeAhead]) or a reservation. An address is covered if a sighting replaces its probe, so
 // that the start does not wait.
 type seenFree struct {
-	sightings []lease.Sighting // of the addresses that the interface took from its pools
+	sightings []lease.Sighting // of its addresses from pools, and of reserved ones
 	link      network.LinkInfo // the parent, before the probe
 	covered   []netip.Addr     // used without a wait
 	noted     []lease.Sighting // by this run's own probe
@@ -41,8 +41,8 @@ func probedOnParent(n *specs.Network) bool {
 	return *n.ConflictTimeout > 0 && usesNeighbours(n) && n.Mode != specs.ModePassthru
 }
 
-// fromPool reports whether an interface took an address from one of its pools: a
-// requested one is always probed for.
+// fromPool reports whether an interface took an address from one of its pools. A requested one is
+// probed for at each start, unless Hook.Reserve has probed for it (see readSightings).
 func (in *Interface) fromPool(a netip.Addr) bool {
 	return !prefixesContain(in.Static, a) && len(in.Pools[family(a)]) > 0
 }

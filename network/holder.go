@@ -161,7 +161,7 @@ func (h *Handle) holderOfAddress(host *Handle, index int, addr netip.Addr) (stri
 // namespace that has a process, or "" if there is none.
 func (h *Handle) holderOn(parentIndex int,
 	holds func(in *Handle, l LinkInfo) (bool, error)) (holder string, err error) {
-	home, err := h.namespace()
+	home, err := h.Namespace()
 	if err != nil {
 		return "", err
 	}
@@ -217,11 +217,8 @@ func (n *Namespace) hasParentIn(home *Namespace, l LinkInfo) (bool, error) {
 	return id == l.ParentNSID, err
 }
 
-// namespace opens the namespace of the handle (SIOCGSKNS in net/socket.c).
-// Namespace opens the handle's network namespace.
-func (h *Handle) Namespace() (*Namespace, error) { return h.namespace() }
-
-func (h *Handle) namespace() (*Namespace, error) {
+// Namespace opens the handle's network namespace: that of its socket (SIOCGSKNS in net/socket.c).
+func (h *Handle) Namespace() (*Namespace, error) {
 	fd, err := unix.IoctlRetInt(h.fd(), unix.SIOCGSKNS)
 	if err != nil {
 		return nil, fmt.Errorf("open the network namespace of a socket: %w", err)

@@ -111,7 +111,7 @@ func (h *Handle) nsidOf(which *nl.RtAttr) (int, error) {
 // OwnNSID returns the ID that the handle's namespace has assigned to itself, and assigns one
 // first if it has none.
 func (h *Handle) OwnNSID() (int, error) {
-	own, err := h.namespace()
+	own, err := h.Namespace()
 	if err != nil {
 		return -1, err
 	}
@@ -126,7 +126,7 @@ func (h *Handle) IsOwn(nsid int) (bool, error) {
 	if nsid < 0 {
 		return false, nil
 	}
-	own, err := h.namespace()
+	own, err := h.Namespace()
 	if err != nil {
 		return false, err
 	}

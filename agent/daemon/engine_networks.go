@@ -100,8 +100,8 @@ func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment
 		return nil, err
 	}
 	for _, r := range now.all {
-		if r.dockers != "" {
-			n.berths[r.dockers] = true
+		if r.dockerNet != "" {
+			n.berths[r.dockerNet] = true
 		}
 	}
 	err = n.a.store.View(ctx, func(tx *state.Tx) error {

@@ -21,8 +21,8 @@ type observedPlan struct {
 
 func (p *observedPlan) isEmpty() bool { return len(p.ended)+len(p.changed)+len(p.created) == 0 }
 
-// sighting is the information on which the records of observed interfaces are based.
-type sighting struct {
+// scan is one scan of the interfaces, with the facts on which the records of observed ones are based.
+type scan struct {
 	found   []observe.Interface
 	own     func(*observe.Interface) bool // whether berth created an interface
 	parents map[int]string                // the names of the parents that are observed
@@ -38,7 +38,7 @@ type sighting struct {
 //
 // An interface that is down and not known sends nothing, and an engine may still change its
 // MAC, so it has no record yet.
-func planObserved(s sighting, known map[string]*state.Attachment) (p observedPlan) {
+func planObserved(s scan, known map[string]*state.Attachment) (p observedPlan) {
 	seen := make(map[string]bool)
 	for i := range s.found {
 		one := &s.found[i]
@@ -72,7 +72,7 @@ func planObserved(s sighting, known map[string]*state.Attachment) (p observedPla
 // recorded one: the kernel reuses both, and containers' interfaces have the same names. If the
 // end of a namespace may have been missed, the MAC decides. All ipvlan interfaces of a parent
 // have one MAC, so their names and addresses decide then.
-func (s *sighting) isSameLink(was, is *state.Attachment) bool {
+func (s *scan) isSameLink(was, is *state.Attachment) bool {
 	switch {
 	case s.renewed[is.NSID], was.ParentIndex != is.ParentIndex, was.Driver != is.Driver:
 		return false
@@ -93,7 +93,7 @@ func equalObserved(a, b *state.Attachment) bool {
 }
 
 // recordOf returns the record of an interface.
-func (s *sighting) recordOf(i *observe.Interface, parent string) *state.Attachment {
+func (s *scan) recordOf(i *observe.Interface, parent string) *state.Attachment {
 	l := &i.Link
 	holder, _ := s.holderOf(i)
 	id, name := holderNames(i.NSID, holder)
@@ -107,7 +107,7 @@ func (s *sighting) recordOf(i *observe.Interface, parent string) *state.Attachme
 
 // keepHolder keeps the known holder if nothing better was found. A container or machine stays, as
 // a later process of the namespace may belong to none.
-func (s *sighting) keepHolder(was, is *state.Attachment, i *observe.Interface) {
+func (s *scan) keepHolder(was, is *state.Attachment, i *observe.Interface) {
 	holder, looked := s.holderOf(i)
 	if !looked || hasLastingHolder(was) && !holder.IsLasting() {
 		is.Containers, is.Holder = was.Containers, was.Holder
@@ -115,7 +115,7 @@ func (s *sighting) keepHolder(was, is *state.Attachment, i *observe.Interface) {
 }
 
 // holderOf returns the holder of an interface, and whether one was searched.
-func (s *sighting) holderOf(i *observe.Interface) (h observe.Holder, looked bool) {
+func (s *scan) holderOf(i *observe.Interface) (h observe.Holder, looked bool) {
 	if i.NSID == observe.Host {
 		h, looked = s.guests[i.Link.MAC]
 	} else {

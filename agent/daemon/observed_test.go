@@ -21,7 +21,7 @@ func seen(index int, name string, mac specs.MAC) observe.Interface {
 
 // planOf plans for interfaces on eth1, of which berth created none.
 func planOf(known map[string]*state.Attachment, found ...observe.Interface) observedPlan {
-	return planObserved(sighting{found: found, own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"},
+	return planObserved(scan{found: found, own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"},
 		now: time.Unix(100, 0), holders: map[int]observe.Holder{5: {PID: 31, Name: "sleep"}}}, known)
 }
 
@@ -77,26 +77,26 @@ func TestObservedPlan(t *testing.T) {
 // has a record of its own.
 func TestReusedNamespaceID(t *testing.T) {
 	known := knownOf(planOf(nil, seen(2, "eth0", macA)))
-	plan := func(change func(*sighting, *observe.Interface)) observedPlan {
-		s := sighting{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(200, 0)}
+	plan := func(change func(*scan, *observe.Interface)) observedPlan {
+		s := scan{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(200, 0)}
 		one := seen(2, "eth0", macB)
 		change(&s, &one)
 		s.found = []observe.Interface{one}
 		return planObserved(s, known)
 	}
-	wantPlan(t, plan(func(*sighting, *observe.Interface) {}), 0, 1, 0) // the MAC has changed
-	wantPlan(t, plan(func(s *sighting, _ *observe.Interface) { s.unheard = true }), 1, 0, 1)
-	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, i.Link.MAC = true, macA }), 0, 0, 0)
-	wantPlan(t, plan(func(s *sighting, _ *observe.Interface) { s.renewed = map[int]bool{6: true} }), 0, 1, 0)
-	renewed := func(s *sighting, i *observe.Interface) { s.renewed, i.Link.MAC = map[int]bool{5: true}, macA }
+	wantPlan(t, plan(func(*scan, *observe.Interface) {}), 0, 1, 0) // the MAC has changed
+	wantPlan(t, plan(func(s *scan, _ *observe.Interface) { s.unheard = true }), 1, 0, 1)
+	wantPlan(t, plan(func(s *scan, i *observe.Interface) { s.unheard, i.Link.MAC = true, macA }), 0, 0, 0)
+	wantPlan(t, plan(func(s *scan, _ *observe.Interface) { s.renewed = map[int]bool{6: true} }), 0, 1, 0)
+	renewed := func(s *scan, i *observe.Interface) { s.renewed, i.Link.MAC = map[int]bool{5: true}, macA }
 	wantPlan(t, plan(renewed), 1, 0, 1)
-	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { renewed(s, i); i.Link.Up = false }), 1, 0, 0)
+	wantPlan(t, plan(func(s *scan, i *observe.Interface) { renewed(s, i); i.Link.Up = false }), 1, 0, 0)
 
 	ipvlan := seen(2, "eth0", macA)
 	ipvlan.Link.Driver = specs.IPvlan
 	known = knownOf(planOf(nil, ipvlan))
-	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, *i = true, ipvlan }), 0, 0, 0)
-	wantPlan(t, plan(func(s *sighting, i *observe.Interface) { s.unheard, *i, i.Addresses = true, ipvlan, nil }), 1, 0, 1)
+	wantPlan(t, plan(func(s *scan, i *observe.Interface) { s.unheard, *i = true, ipvlan }), 0, 0, 0)
+	wantPlan(t, plan(func(s *scan, i *observe.Interface) { s.unheard, *i, i.Addresses = true, ipvlan, nil }), 1, 0, 1)
 }
 
 // TestEndOfNamespaceIsHeardLate assigns the ID again before the end of the former namespace is
@@ -121,7 +121,7 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 
 // TestHolderOfAnObservedInterface finds the container after the interface, and keeps it.
 func TestHolderOfAnObservedInterface(t *testing.T) {
-	s := sighting{found: []observe.Interface{seen(2, "eth0", macA)}, own: func(*observe.Interface) bool { return false },
+	s := scan{found: []observe.Interface{seen(2, "eth0", macA)}, own: func(*observe.Interface) bool { return false },
 		parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
 	var known map[string]*state.Attachment
 	for _, c := range []struct {
@@ -152,7 +152,7 @@ func TestHolderOfAnObservedInterface(t *testing.T) {
 func TestGuestOfAnObservedInterface(t *testing.T) {
 	tap := seen(9, "macvtap0", macA)
 	tap.NSID, tap.Link.Kind = observe.Host, "macvtap"
-	s := sighting{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
+	s := scan{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
 	var known map[string]*state.Attachment
 	for _, c := range []struct {
 		mac    specs.MAC

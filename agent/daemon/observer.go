@@ -162,7 +162,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 	if err != nil {
 		return err
 	}
-	s := sighting{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
+	s := scan{found: o.scanner.Interfaces(), own: isOwnLink(records.all), now: time.Now(),
 		renewed: n.renewed, unheard: n.unheard, parents: o.a.observedParents(&facts, records.all)}
 	o.findHolders(&s, n.every)
 	if p := planObserved(s, o.known); !p.isEmpty() {
@@ -195,7 +195,7 @@ func (o *observer) formerAddresses(p *observedPlan) (all []netip.Addr) {
 
 // findHolders searches for the holders of the namespaces with a new interface, or with one
 // whose container is not known, and for the virtual machines behind macvtap interfaces.
-func (o *observer) findHolders(s *sighting, every bool) {
+func (o *observer) findHolders(s *scan, every bool) {
 	search := o.wantsHolders() || every
 	namespaces, cards := make(map[int]int), make(map[specs.MAC]bool)
 	for i := range s.found {

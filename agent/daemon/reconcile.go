@@ -105,8 +105,8 @@ func (a *Agent) attachedPrograms() (map[int]bpf.Attachment, error) {
 }
 
 // applyPlan attaches and detaches, and reports whether it changed anything. It attaches
-// first: a parent whose index has changed has kept its programs, and gets them under the
-// new one.
+// before it detaches: if the index of a parent has changed, Attach renames the pinned links of
+// the old index, which Detach would remove.
 func (a *Agent) applyPlan(ctx context.Context, p plan, links []link) bool {
 	if a.datapath == nil {
 		return false

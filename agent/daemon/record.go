@@ -19,7 +19,7 @@ import (
 type record struct {
 	metrics.Endpoint
 	sum         uint64 // hash of the stored attachment, which detects changes
-	stored      string // its key there
+	storedKey   string // the key of the record in the database
 	key         string // of the attachment
 	cookie      uint64 // of the namespace
 	ended       int64  // ns since 1970; 0 if live
@@ -38,7 +38,7 @@ type record struct {
 	observed    bool                 // berth did not create the interface
 	unnamed     bool                 // whether its engine was not asked yet for one of its containers
 	engineNet   *specs.EngineNetwork // network of another program, or nil
-	dockers     string               // docker's ID of its network, if docker made it by the driver berth
+	dockerNet   string               // docker's ID of its network, if docker made it by the driver berth
 	sharers     []string             // IDs of the further containers in the namespace; nil if there are none
 
 	compared   atomic.Bool   // whether the interface was compared with this record
@@ -110,7 +110,7 @@ func newRecord(a *state.Attachment, in intern) *record {
 		r.ContainerID = a.Containers[0]
 	}
 	if a.Door != nil && a.Door.Name == state.DoorDocker {
-		r.dockers = in.shared(a.Door.Network)
+		r.dockerNet = in.shared(a.Door.Network)
 	}
 	if len(a.Containers) > 1 {
 		r.sharers = a.Containers[1:]

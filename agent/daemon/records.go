@@ -110,7 +110,7 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 	before := make(map[string]*record, len(r.last.all))
 	for _, old := range r.last.all {
-		before[old.stored] = old
+		before[old.storedKey] = old
 	}
 	now.all = make([]*record, 0, len(before)+1)
 	for key, stored := range tx.Stored() {
@@ -125,9 +125,9 @@ func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 			continue
 		}
 		one := newRecord(a, r.in)
-		one.sum, one.stored = sum, string(key)
-		if one.stored == one.key {
-			one.key = one.stored
+		one.sum, one.storedKey = sum, string(key)
+		if one.storedKey == one.key { // equal strings share their memory
+			one.key = one.storedKey
 		}
 		one.inheritFrom(old)
 		for _, e := range append(leaseEvents(old, one), healEvents(old, one)...) {

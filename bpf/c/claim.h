@@ -51,9 +51,11 @@ static __always_inline bool claim_ours(struct __sk_buff *skb, const struct frame
 #define ANSWERS_TICKS (2 * SECOND_TICKS)
 
 /*
- * Reports whether a claim answers the owner's own probe. It is no violation
- * then, because the hook replaces the address. An ARP answer to a probe has the
- * target 0.0.0.0; an answer of neighbour discovery is sent to all nodes.
+ * Reports whether a claim may answer the owner's own probe. It is no violation then,
+ * because the hook replaces the address. Any claim may in the first ATTACHING_TICKS after
+ * a probe. After that: an ARP message with the target 0.0.0.0, however old the probe is; and
+ * any message of neighbour discovery for ANSWERS_TICKS, because an answer to a probe goes
+ * to all nodes and does not name the prober.
  */
 static __always_inline bool claim_answers(struct __sk_buff *skb, const struct frame *f,
 					  const struct party *owner)

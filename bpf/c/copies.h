@@ -77,9 +77,10 @@ static __always_inline struct drops *drops_now(void)
 }
 
 /*
- * Notes whether a program on a parent drops a group frame. One that passes is removed
- * if it is the same as one that was dropped before, as another sender's. A longer frame
- * than the hash covers is not: it may be the same only in its beginning.
+ * Notes the hash of a group frame that a program on a parent drops, so that the receiver
+ * program drops its copies. If a frame with the same bytes passes, from another sender, its
+ * note is deleted, so that its copies pass. The note of a frame longer than HASHED_BYTES
+ * stays: the two may be equal only in the part that is hashed.
  */
 __noinline int copies_judged(struct __sk_buff *skb, bool dropped)
 {

@@ -291,7 +291,10 @@ int berth_sibling(struct __sk_buff *skb)
 	return ipvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
 }
 
-/* On a macvlan interface in mode bridge. The frames of others than siblings pass. */
+/*
+ * On the ingress of a macvlan interface in mode bridge: drops a group frame whose hash was
+ * noted as dropped in the last second. All other frames pass.
+ */
 SEC("tc")
 int berth_receiver(struct __sk_buff *skb)
 {

@@ -3,7 +3,8 @@
  * Group frames on ingress with an endpoint's MAC as their source. They come from
  * the wire, because the driver gives siblings their copies past the parent. If
  * the endpoint sent such a frame in the last second, this one is a copy of it
- * (reflected, in mode bridge), else another machine's (duplicate-mac).
+ * (reflected, in mode bridge), else another machine's (duplicate-mac). If another frame has
+ * the element of its fingerprint, it may be either, and nothing is counted.
  */
 #pragma once
 
@@ -121,9 +122,10 @@ __noinline int group_sent(struct __sk_buff *skb, const struct frame *f)
 }
 
 /*
- * Reports whether a frame is a copy of one sent in the last second: COPY_MAYBE if
- * another frame has replaced its element since. The time is renewed, so that a
- * frame that circles in a loop remains a copy.
+ * Returns COPY_SURE if an endpoint sent this frame in the last second, COPY_NONE if its
+ * element holds no recent frame, or COPY_MAYBE if it holds another frame, which may have
+ * replaced this one. The time is renewed, so that a frame that circles in a loop remains
+ * a copy.
  */
 static __always_inline enum copy group_copy(struct __sk_buff *skb, const struct frame *f)
 {

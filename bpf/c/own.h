@@ -22,7 +22,7 @@
 #define GOLDEN_RATIO_64 0x61c8864680b583ebULL /* include/linux/hash.h */
 
 #define BUCKET_MAX 8
-#define BUCKET_MAX_RARE 64 /* of a search for no frame */
+#define BUCKET_MAX_RARE 64 /* of own_cookie, for which no frame waits */
 #define DEVICES_MAX 16
 
 static __always_inline __u64 own_mac(const __u8 *mac)
@@ -84,9 +84,10 @@ static __always_inline bool own_registered(const struct net_device___kernel *dev
  * Reports whether the source MAC of a frame belongs to another macvlan interface
  * of the sender. It returns false if no interface of the namespace has the
  * registered MAC any more: then the interface with the source MAC may be the
- * endpoint's own with a changed MAC, and the frame is forged. An interface that
- * berth did not create may change its MAC, and another interface that the agent
- * does not know yet may have its address.
+ * endpoint's own with a changed MAC, and the frame is forged. For an observed endpoint
+ * it returns true if the source MAC is of an interface in its namespace, or of one that is
+ * no endpoint: the observed interface may have changed its MAC, or an interface that the
+ * agent does not know yet may have its address.
  */
 __noinline int own_other(struct __sk_buff *skb, const struct frame *f, const struct party *sender)
 {

@@ -27,7 +27,7 @@ struct quick {
 	__be16 proto;
 };
 
-/* Returns the word of a MAC in a frame, behind which 2 more bytes can be read. */
+/* Returns a MAC as a word. It loads 8 bytes: the caller has checked that 2 follow the MAC. */
 static __always_inline __u64 quick_word(const void *mac)
 {
 	return word_untagged(*(const __u64 *)mac);
@@ -49,7 +49,10 @@ static __always_inline bool quick_read(struct __sk_buff *skb, struct quick *q)
 	return q->proto == bpf_htons(ETH_P_IP) || q->proto == bpf_htons(ETH_P_IPV6);
 }
 
-/* Reports whether the sender of a frame is in the namespace that has its source MAC. */
+/*
+ * Reports whether nothing contradicts the source MAC of a frame: its socket is in the MAC's
+ * namespace, or the kernel does not name the socket's namespace.
+ */
 static __always_inline bool quick_owned(struct __sk_buff *skb, const struct endpoint *from)
 {
 	return !have_netns_cookie || bpf_get_netns_cookie(skb) == from->cookie;

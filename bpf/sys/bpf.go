@@ -72,7 +72,7 @@ type infoAttr struct {
 	info   pointer
 }
 
-// readInfo reads what the kernel tells of an object: as much as fits into info.
+// readInfo reads the kernel's information on an object, up to the size of info.
 func readInfo[I any](fd int, info *I) error {
 	attr := infoAttr{fd: uint32(fd), length: uint32(unsafe.Sizeof(*info)), info: pointer(info)}
 	if _, err := bpfCall(unix.BPF_OBJ_GET_INFO_BY_FD, &attr); err != nil {

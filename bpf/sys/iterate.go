@@ -98,7 +98,7 @@ func (m *Map) BatchLookup(c *Cursor, keys, values any) (int, error) {
 	}
 	attr := batchAttr{keys: k, values: v, count: uint32(count), fd: uint32(m.fd)}
 	if c.opaque == nil {
-		c.opaque = make([]byte, max(4, m.info.key)) // hash maps count buckets
+		c.opaque = make([]byte, max(4, m.info.key)) // the cursor of a hash map is the number of a bucket, in 4 bytes
 	} else {
 		attr.in = pointer(&c.opaque[0])
 	}

@@ -137,7 +137,7 @@ func QueryTCX(ifindex int, attach AttachType) ([]Attached, error) {
 	}
 }
 
-// HasTCX reports whether the kernel has tcx, and so a link to pin.
+// HasTCX reports whether a query of tcx programs succeeds: the kernel has tcx and permits it.
 var HasTCX = sync.OnceValue(func() bool {
 	const loopback = 1
 	_, err := QueryTCX(loopback, Egress)

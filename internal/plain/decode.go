@@ -204,9 +204,10 @@ func (d *decoder) readStruct(v reflect.Value, depth int) bool {
 	})
 }
 
-// findField returns the number of the field with a name, or -1 if there is none. The search
-// begins at the one that follows if the JSON was written from the same type. A name in another
-// case is not plain, nor is one beyond ASCII, of which a letter may fold to one of ASCII.
+// findField returns the number of the field with a name, or -1 if there is none. It returns false if
+// encoding/json might find a field in another case: if the name equals one in another case, or has
+// a character beyond ASCII (U+017F folds to s). The search begins at next, because JSON that was
+// written from this type has its fields in order.
 func findField(fields []field, next int, name []byte) (int, bool) {
 	for n := range fields {
 		i := (next + n) % len(fields)

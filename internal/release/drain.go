@@ -44,8 +44,9 @@ func (r *Releaser) Drain(ctx context.Context) error {
 	return err
 }
 
-// drainDue returns the delay until all pending attachments can be drained, or 0 if
-// none is pending.
+// drainDue does the steps of the drain that are due, in batches, and removes ended records beyond
+// the bounds. It returns the delay until the remaining attachments can be drained, or 0 if none
+// remains.
 func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Duration, err error) {
 	m, err := r.agentMaps()
 	if err != nil {

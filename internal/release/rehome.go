@@ -188,7 +188,8 @@ func (r *Releaser) rehomeRecord(tx *state.Tx, maps *bpf.Maps, seen *state.Attach
 	now := at.movedRecord(old)
 	held, err := lease.Move(tx, key, old.Domain(), now.Domain())
 	for _, l := range held {
-		r.logger().Warn("an address of a container is another's too, since its parent came back", "interface", key,
+		r.logger().Warn("an attachment keeps the old index of its parent, because another owner has leased its address or "+
+			"MAC under the new index; end one of the two containers", "interface", key,
 			"parent", now.Parent, "other", l.Owner, "address", l.Addr, "mac", l.MAC)
 	}
 	if err != nil || len(held) > 0 {

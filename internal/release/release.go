@@ -89,11 +89,11 @@ func (r *Releaser) Stop(ctx context.Context, id string, bound time.Duration) (do
 	return done, nil, collectErr
 }
 
-// releaseContainer is Container; it calls also in its first transaction.
-func (r *Releaser) releaseContainer(ctx context.Context, id string, also func(*state.Tx)) error {
+// releaseContainer does the work of Container, and calls read in its first transaction.
+func (r *Releaser) releaseContainer(ctx context.Context, id string, read func(*state.Tx)) error {
 	var of []*state.Attachment
 	err := r.Store.View(ctx, func(tx *state.Tx) (err error) {
-		also(tx)
+		read(tx)
 		of, err = tx.OfContainer(id)
 		return err
 	})

@@ -74,12 +74,12 @@ func (w *world) report(what string, o outcome) {
 		return
 	}
 	for _, known := range []string{
-		"addresses of 192.0.2.8/29 are held",       // the pools are small
-		"the attachment that the container shares", // it is being released
-		"berth has no record of this container",    // nothing of it is attached
-		"is being made by another berth-hook",      // two actions in one namespace
-		"one that container",                       // connected already, or not
-		"the process has ended",                    // killed in between
+		"addresses of 192.0.2.8/29 are held",           // the pools are small
+		"the attachment that the container shares",     // it is being released
+		"berth has no record of this container",        // nothing of it is attached
+		"is being made or released by another process", // two actions in one namespace
+		"one that container",                           // connected already, or not
+		"the process has ended",                        // killed in between
 	} {
 		if strings.Contains(o.text, known) {
 			return

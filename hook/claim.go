@@ -17,11 +17,11 @@ import (
 
 // errShareEnding is returned if an attachment that the container was to share is being released,
 // so that the facts of the plan are out of date.
-var errShareEnding = errors.New("the attachment that the container shares is being released; start it again")
+var errShareEnding = errors.New("the attachment that the container shares is being released; start the container again")
 
-// errParentMoved is returned if a parent, or its trunk, was replaced since the
-// facts were gathered.
-var errParentMoved = errors.New("the interface has been replaced meanwhile; start the container again")
+// errParentMoved is returned if a parent, or its trunk, was replaced or deleted since the facts were
+// gathered.
+var errParentMoved = errors.New("the interface was replaced or deleted meanwhile; start the container again")
 
 // lockVLANs locks every VLAN that is a parent, because netlink is not part of the
 // transaction: no other run may remove a VLAN between its record and its use.
@@ -51,8 +51,9 @@ func (a *attaching) lockEach(ctx context.Context) (unlock func(), err error) {
 	return plumb.LockVLANs(ctx, a.Store, vlans)
 }
 
-// recheckVLAN checks whether a VLAN was made or removed since the facts were
-// gathered. A VLAN that another run made is not this run's to make or remove.
+// recheckVLAN updates the plan and the record of an interface to the VLAN as it is now, under its
+// lock: another run may have made or removed it since the facts were gathered. It returns
+// errParentMoved if the trunk, or a VLAN of the chain, is another one.
 func (a *attaching) recheckVLAN(in *Interface, r *state.Attachment) error {
 	p, id, err := a.host.ParentOrTrunk(in.Net.Parent)
 	if errors.Is(err, network.ErrNoLink) {
@@ -80,7 +81,7 @@ func (a *attaching) recheckVLAN(in *Interface, r *state.Attachment) error {
 func (a *attaching) claimResources(ctx context.Context) error {
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, in := range a.plan.New {
-			if err := a.reserveOne(tx, in, a.records[i]); err != nil {
+			if err := a.claimInterface(tx, in, a.records[i]); err != nil {
 				return in.At(err)
 			}
 			a.readSightings(tx, i)
@@ -94,7 +95,7 @@ func (a *attaching) claimResources(ctx context.Context) error {
 	return nil
 }
 
-func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment) (err error) {
+func (a *attaching) claimInterface(tx *state.Tx, in *Interface, r *state.Attachment) (err error) {
 	use := network.Use{Driver: r.Driver, Mode: r.Mode, Flag: r.IPvlanFlag}
 	if err := hostshim.CheckSharing(tx, r.Domain(), use); err != nil {
 		return fmt.Errorf("parent %q: %w", in.Net.Parent, err)
@@ -103,7 +104,7 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 		return err
 	}
 	stake := plumb.Of(r)
-	had, err := a.reserveAddresses(tx, in, r, stake)
+	had, err := a.claimAddresses(tx, in, r, stake)
 	if err != nil {
 		return err
 	}
@@ -126,10 +127,10 @@ func (a *attaching) reserveOne(tx *state.Tx, in *Interface, r *state.Attachment)
 	return tx.Put(r)
 }
 
-// reserveAddresses claims the requested addresses and the token of an interface, and takes the
+// claimAddresses claims the requested addresses and the token of an interface, and takes the
 // other addresses from its pools. It returns the earlier addresses and MAC of the interface if
 // its network is sticky, else the zero Memory.
-func (a *attaching) reserveAddresses(tx *state.Tx, in *Interface, r *state.Attachment,
+func (a *attaching) claimAddresses(tx *state.Tx, in *Interface, r *state.Attachment,
 	stake *plumb.Stake) (had lease.Memory, err error) {
 	if err := stake.Claim(tx, in.Net, in.Static); err != nil {
 		return had, specs.At("ips", err)
