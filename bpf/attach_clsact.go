@@ -183,8 +183,8 @@ func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 		return add == nil, nil
 	case kind != "":
 		return false, fmt.Errorf(`%w: in its place is a qdisc of kind %q, which has no egress; set attach = "auto" under `+
-			`[agent] in berth.toml (tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`, ErrQdisc, kind,
-			nameOf(tc, ifindex))
+			`[agent] in berth.toml (tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`,
+			ErrQdisc, kind, nameOf(tc, ifindex))
 	case handle != "":
 		return false, fmt.Errorf(`%w: its handle ffff: is that of a qdisc of kind %q; give that one another handle, or set `+
 			`attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6)`, ErrQdisc, handle)
