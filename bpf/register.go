@@ -166,10 +166,17 @@ func (m *Maps) UnregisterNamespace(e Endpoint) error {
 // Move registers an endpoint under other keys: its parent has another index now, it is on another
 // VLAN, or it has another MAC or other addresses. It deletes the keys that the endpoint had and has
 // no longer. Its slot, its counts and the programs on its own interface stay, and it is registered
-// all the while: none of its frames looks forged in between.
+// all the while: none of its frames looks forged in between. If a key cannot be set, it stays
+// registered as it was.
 func (m *Maps) Move(from, to Endpoint) error {
-	if err := m.Register(to); err != nil {
+	if err := m.reopenReplaced(); err != nil {
 		return err
+	}
+	if err := m.checkEndpoint(to); err != nil {
+		return fmt.Errorf("register endpoint %s: %w", to.MAC, err)
+	}
+	if err := m.registerKeys(to); err != nil {
+		return errors.Join(fmt.Errorf("register endpoint %s: %w", to.MAC, err), m.forgetKeys(to, from), m.registerKeys(from))
 	}
 	errs := []error{m.forgetKeys(from, to)}
 	if to.mayHaveOwnPrograms() && to.Index != 0 {

@@ -192,6 +192,39 @@ func TestMoveToOtherAddresses(t *testing.T) {
 	}
 }
 
+// TestMoveThatDoesNotFit: an endpoint whose further address finds the map full stays registered as
+// it was.
+func TestMoveThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	x := emptyBench(t)
+	from := newEndpoint(1)
+	from.Addresses = []netip.Addr{ipA}
+	must(t, x.maps.Register(from))
+	one, err := x.maps.openMap(mapAddresses)
+	must(t, err)
+	for i := uint32(0); ; i++ {
+		key := addressKey{IfIndex: 1000 + i}
+		if err := one.Put(key, partyValue{Slot: 2}); err != nil {
+			if i == 0 {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	to := from
+	to.Addresses = []netip.Addr{ipA, ipB}
+	if err := x.maps.Move(from, to); err == nil {
+		t.Fatal("a key was set in a full map")
+	}
+	var is partyValue
+	if err := one.Lookup(from.addressKey(ipA), &is); err != nil || is.Slot != from.Slot {
+		t.Errorf("its address is slot %d's, %v", is.Slot, err)
+	}
+	if _, found, err := x.maps.lookupEndpoint(from.makeKey()); err != nil || !found {
+		t.Errorf("its MAC's key: %v, %v", found, err)
+	}
+}
+
 // TestMoveInModeSource: the list of source mode has no parent in its keys, and stays.
 func TestMoveInModeSource(t *testing.T) {
 	t.Parallel()
