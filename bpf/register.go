@@ -13,14 +13,22 @@ import (
 // Register makes the datapath count an endpoint, from the next frame on. If it is
 // registered already, nothing changes; a MAC of another slot is assigned to this one.
 func (m *Maps) Register(e Endpoint) error {
+	if err := m.beginRegister(e); err != nil {
+		return err
+	}
+	if err := m.registerKeys(e); err != nil {
+		_ = m.Unregister(e) // the error has the cause already
+		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
+	}
+	return nil
+}
+
+// beginRegister opens the maps again if an agent has replaced them, and checks an endpoint.
+func (m *Maps) beginRegister(e Endpoint) error {
 	if err := m.reopenReplaced(); err != nil {
 		return err
 	}
 	if err := m.checkEndpoint(e); err != nil {
-		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
-	}
-	if err := m.registerKeys(e); err != nil {
-		_ = m.Unregister(e) // the error has the cause already
 		return fmt.Errorf("register endpoint %s: %w", e.MAC, err)
 	}
 	return nil
@@ -169,11 +177,8 @@ func (m *Maps) UnregisterNamespace(e Endpoint) error {
 // all the while: none of its frames looks forged in between. If a key cannot be set, it stays
 // registered as it was.
 func (m *Maps) Move(from, to Endpoint) error {
-	if err := m.reopenReplaced(); err != nil {
+	if err := m.beginRegister(to); err != nil {
 		return err
-	}
-	if err := m.checkEndpoint(to); err != nil {
-		return fmt.Errorf("register endpoint %s: %w", to.MAC, err)
 	}
 	if err := m.registerKeys(to); err != nil {
 		return errors.Join(fmt.Errorf("register endpoint %s: %w", to.MAC, err), m.forgetKeys(to, from), m.registerKeys(from))

@@ -191,10 +191,7 @@ func TestChangedAddress(t *testing.T) {
 			server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 4})
 			b := s.start("a")
 			old := s.record("a").Addresses[0]
-			server.Stop()
-			server.Forget()
-			server.Serve(func(c *testnet.DHCPConfig) { c.First = 200 })
-			server.Start()
+			leaseOthers(server)
 			if step != "" {
 				s.waitKilled(s.keeperProcess(step))
 			}
@@ -237,10 +234,7 @@ func TestLeaseEndsWhileItIsSet(t *testing.T) {
 	server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 4})
 	b := s.start("a")
 	old := s.record("a").Addresses[0]
-	server.Stop()
-	server.Forget()
-	server.Serve(func(c *testnet.DHCPConfig) { c.First = 200 })
-	server.Start()
+	leaseOthers(server)
 	late := false
 	s.keeperWith(func(step string) {
 		if step != "recorded the new address" || late {

@@ -174,3 +174,11 @@ func (s *site) has(b *box, address string) bool {
 	s.Helper()
 	return strings.Contains(s.addresses(b), " "+address+" ")
 }
+
+// leaseOthers restarts a server without its memory, and it leases other addresses from then on.
+func leaseOthers(server *testnet.DHCPServer) {
+	server.Stop()
+	server.Forget()
+	server.Serve(func(c *testnet.DHCPConfig) { c.First = 200 })
+	server.Start()
+}
