@@ -128,7 +128,7 @@ func judgeSysctls(r *report, n Network) {
 }
 
 // judgeEnforced reports the kinds of violation of which frames are dropped; without any there is no
-// line. In ipvlan a sender can pass the program on its own interface by, and the driver delivers
+// line. In ipvlan a sender can bypass the program on its own interface, and the driver delivers
 // its frames to siblings before another program sees them. The flag private stops unicast frames
 // alone (ipvlan_xmit_mode_l2 and ipvlan_process_multicast in drivers/net/ipvlan/ipvlan_core.c).
 func judgeEnforced(r *report, n Network) {

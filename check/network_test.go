@@ -135,7 +135,7 @@ func TestJudgeNetwork(t *testing.T) {
 	})
 }
 
-// TestJudgeEnforced warns of ipvlan, in which siblings get frames that pass the sender's program by.
+// TestJudgeEnforced warns of ipvlan, in which siblings get frames that bypass the sender's program.
 func TestJudgeEnforced(t *testing.T) {
 	enforced := []specs.Kind{specs.IPSpoof, specs.RogueRA}
 	for _, c := range []struct {

@@ -2,7 +2,7 @@
 /*
  * The copies of a group frame. In mode bridge the driver makes those for siblings
  * before the frame reaches the parent's egress (macvlan_broadcast in
- * drivers/net/macvlan.c), also if the sender passes its sibling program by
+ * drivers/net/macvlan.c), also if the sender bypasses its sibling program
  * (PACKET_QDISC_BYPASS, AF_XDP). A copy has neither a socket nor a mark of its sender.
  * So the parent's program, which knows the sender, notes each group frame that it drops,
  * and the receiver program, on the interface of each sibling, drops the copies of noted
