@@ -15,7 +15,8 @@ const noReturn = "berth: setns: a thread cannot return to its network namespace;
 
 // Failures of callIn, apart from those of the call.
 const (
-	failedOpen = iota + 1
+	failedBlock = iota + 1
+	failedOpen
 	failedEnter
 )
 
@@ -24,16 +25,20 @@ const (
 // signals are blocked, which are how Go's runtime interrupts a goroutine, and no function is
 // called in which a goroutine can be suspended or its stack can grow. The call must not block.
 //
-// If the thread cannot return to its namespace, the process ends: the kernel refuses it only
-// without memory, and another goroutine must not run in the wrong namespace.
+// The result is -1 if a call failed. If the thread cannot return to its namespace, the process
+// ends: the kernel refuses it only without memory, and another goroutine must not run in the wrong
+// namespace.
 //
 //go:uintptrescapes
 //go:norace
 //go:nosplit
 func callIn(fd int, trap, a1, a2, a3, a4 uintptr) (result uintptr, failed int, errno unix.Errno) {
 	blocked, before := ^uint64(0), uint64(0)
-	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&blocked)),
-		uintptr(unsafe.Pointer(&before)), unsafe.Sizeof(before), 0, 0)
+	if _, _, errno = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&blocked)),
+		uintptr(unsafe.Pointer(&before)), unsafe.Sizeof(before), 0, 0); errno != 0 {
+		return ^uintptr(0), failedBlock, errno
+	}
+	result = ^uintptr(0)
 	here := unix.AT_FDCWD
 	home, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(here), uintptr(unsafe.Pointer(ownNamespace)),
 		unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
@@ -59,6 +64,8 @@ func callIn(fd int, trap, a1, a2, a3, a4 uintptr) (result uintptr, failed int, e
 // explainCall returns the error of callIn.
 func explainCall(name string, failed int, errno unix.Errno) error {
 	switch {
+	case failed == failedBlock:
+		return os.NewSyscallError("block signals: rt_sigprocmask", errno)
 	case failed == failedOpen:
 		return &os.PathError{Op: "open network namespace", Path: "/proc/thread-self/ns/net", Err: errno}
 	case failed == failedEnter:

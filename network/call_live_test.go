@@ -1,10 +1,13 @@
 package network
 
 import (
+	"errors"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"berth/internal/testnet"
 
@@ -94,6 +97,23 @@ func TestCallRestoresSignals(t *testing.T) {
 	}
 }
 
+// TestCallBlocksSignals reads the thread's blocked signals by a call: all but those that cannot be
+// blocked.
+func TestCallBlocksSignals(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	_, n := newContainer(t)
+	var blocked uint64
+	_, failed, errno := callIn(n.fd, unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, 0, uintptr(unsafe.Pointer(&blocked)),
+		unsafe.Sizeof(blocked))
+	if want := ^uint64(1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1)); failed != 0 || errno != 0 || blocked != want {
+		t.Errorf("%x are blocked (%d, %v), want %x", blocked, failed, errno, want)
+	}
+	if err := explainCall("socket", failedBlock, unix.EINVAL); !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "block signals") {
+		t.Errorf("signals that cannot be blocked: %v", err)
+	}
+}
+
 func TestCallRefused(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
@@ -104,11 +124,11 @@ func TestCallRefused(t *testing.T) {
 	defer unix.Close(wrong)
 	home := namespaceHere(t)
 	for _, n := range []*Namespace{{fd: wrong}, {fd: -1}} {
-		if fd, err := n.openSocket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err == nil {
-			unix.Close(fd)
-			t.Errorf("entered descriptor %d, which is no namespace", n.fd)
-		} else {
-			t.Log(err)
+		if fd, err := n.openSocket(unix.AF_UNIX, unix.SOCK_DGRAM, 0); err == nil || fd != -1 {
+			t.Errorf("descriptor %d, which is no namespace: socket %d, %v; want -1 and an error", n.fd, fd, err)
+		}
+		if fd, err := n.openFile("/proc/sys/net/core/somaxconn", unix.O_RDONLY); err == nil || fd != -1 {
+			t.Errorf("descriptor %d, which is no namespace: file %d, %v; want -1 and an error", n.fd, fd, err)
 		}
 	}
 	if here := namespaceHere(t); here != home {

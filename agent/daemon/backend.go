@@ -74,6 +74,7 @@ func (b backend) Attach(ctx context.Context) error {
 				return err
 			}
 			b.readEvents()
+			b.observer.noteAll() // namespaces are found by the maps
 		}
 		b.log.Info("attaching on request")
 		b.off = false

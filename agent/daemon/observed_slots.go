@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"berth/bpf"
 	"berth/internal/state"
@@ -48,24 +49,32 @@ func (o *observer) createRecords(ctx context.Context, maps *bpf.Maps, some []*st
 }
 
 // findCookies sets the cookies of the namespaces of macvlan interfaces, by which the datapath
-// recognises other interfaces of the same container. An unknown one stays 0. maps is nil if nothing
-// is pinned.
+// recognises other interfaces of the same container. One that cannot be found stays 0 and is searched
+// again later. maps is nil if nothing is pinned.
 func (o *observer) findCookies(maps *bpf.Maps, some []*state.Attachment) {
 	for _, is := range some {
 		if maps == nil || is.Driver != specs.Macvlan {
 			continue
 		}
-		cookie, err := maps.CookieOf(is.ParentIndex, is.MAC)
+		cookie, err := o.cookieOf(maps, is.ParentIndex, is.MAC)
 		if err != nil {
 			o.a.log.Warn("an observed interface is counted without its namespace", "interface", is.Key(), "error", err)
+			continue
 		}
 		is.Cookie = cookie
 	}
 }
 
-// countUncounted assigns slots to the interfaces that got none when they were recorded, as
-// far as slots are free now.
-func (o *observer) countUncounted(ctx context.Context) error {
+// completeRecords assigns slots to the interfaces that got none when they were recorded, as
+// far as slots are free now, and finds the namespaces that were not found then.
+func (o *observer) completeRecords(ctx context.Context) error {
+	return o.a.maps.useMaps(func(maps *bpf.Maps) error {
+		return errors.Join(o.countUncounted(ctx, maps), o.findMissingCookies(ctx, maps))
+	})
+}
+
+// countUncounted claims slots for the interfaces without one. maps is nil if nothing is pinned.
+func (o *observer) countUncounted(ctx context.Context, maps *bpf.Maps) error {
 	var uncounted []*state.Attachment
 	for _, at := range o.known {
 		if at.Slot == 0 {
@@ -75,7 +84,27 @@ func (o *observer) countUncounted(ctx context.Context) error {
 	if len(uncounted) == 0 {
 		return nil
 	}
-	return o.a.maps.useMaps(func(maps *bpf.Maps) error { return o.claimSlots(ctx, maps, uncounted) })
+	return o.claimSlots(ctx, maps, uncounted)
+}
+
+// findMissingCookies searches again for the namespaces of the interfaces whose cookie is 0, and
+// records those that it finds. maps is nil if nothing is pinned.
+func (o *observer) findMissingCookies(ctx context.Context, maps *bpf.Maps) error {
+	var missing []*state.Attachment
+	for _, at := range o.known {
+		if at.Cookie == 0 && at.Driver == specs.Macvlan {
+			is := *at
+			missing = append(missing, &is)
+		}
+	}
+	o.findCookies(maps, missing)
+	found := slices.DeleteFunc(missing, func(is *state.Attachment) bool { return is.Cookie == 0 })
+	for some := range slices.Chunk(found, chunk) {
+		if err := o.changeRecords(ctx, maps, some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claimSlots claims slots for recorded interfaces, until none is free, and registers them. maps

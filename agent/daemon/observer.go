@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"berth/agent/observe"
+	"berth/bpf"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -49,6 +50,8 @@ type observer struct {
 	newest     time.Time                    // of the last record that was created
 	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
+	cookieOf func(*bpf.Maps, int, specs.MAC) (uint64, error) // CookieOf of the maps
+
 	wakes chan struct{}
 	mu    sync.Mutex
 	news  news
@@ -62,7 +65,7 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 		return nil, err
 	}
 	o := &observer{a: a, host: host, namespaces: observe.NewNamespaces(host), known: make(map[string]*state.Attachment),
-		wakes: make(chan struct{}, 1), news: newNews(), late: make(map[int]bool)}
+		cookieOf: (*bpf.Maps).CookieOf, wakes: make(chan struct{}, 1), news: newNews(), late: make(map[int]bool)}
 	o.news.every, o.news.unheard = true, true
 	if o.scanner, err = observe.NewScanner(host); err == nil {
 		err = a.store.View(ctx, func(tx *state.Tx) error {
@@ -102,9 +105,7 @@ func (o *observer) runObserver(ctx context.Context) {
 			return
 		case <-seek.C:
 		case <-all.C:
-			o.mu.Lock()
-			o.news.every = true
-			o.mu.Unlock()
+			o.noteAll()
 		case <-o.wakes:
 			select {
 			case <-ctx.Done():
@@ -176,7 +177,7 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 		}
 	}
 	if n.every {
-		if err := o.countUncounted(ctx); err != nil {
+		if err := o.completeRecords(ctx); err != nil {
 			return err
 		}
 	}

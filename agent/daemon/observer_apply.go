@@ -58,33 +58,43 @@ func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) err
 }
 
 // changeRecords writes the changes of records, with the same slot, and registers the interfaces
-// under their new keys. maps is nil if nothing is pinned.
+// under their new keys. One that cannot be registered keeps its record, and holds up no other. maps
+// is nil if nothing is pinned.
 func (o *observer) changeRecords(ctx context.Context, maps *bpf.Maps, some []*state.Attachment) error {
 	o.findCookies(maps, some)
+	var changed []*state.Attachment
+	var failed []error
 	err := o.a.store.Update(ctx, func(tx *state.Tx) error {
+		changed, failed = nil, nil
 		for _, is := range some {
 			was, err := tx.Attachment(is.Key())
 			if err != nil {
 				return err
 			}
 			is.Slot, is.Engine, is.EngineNetwork = was.Slot, was.Engine, was.EngineNetwork
+			if is.Cookie == 0 {
+				is.Cookie = was.Cookie
+			}
+			if maps != nil && is.Slot != 0 {
+				if err := o.a.moveEndpoint(maps, was, is); err != nil {
+					failed = append(failed, err)
+					continue
+				}
+			}
 			if err := tx.Put(is); err != nil {
 				return err
 			}
-			if maps == nil || is.Slot == 0 {
-				continue
-			}
-			if err := o.a.moveEndpoint(maps, was, is); err != nil {
-				return err
-			}
+			changed = append(changed, is)
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("change the records of observed interfaces: %w", err)
+	if err == nil {
+		for _, is := range changed {
+			o.noteRecord(is)
+		}
 	}
-	for _, is := range some {
-		o.noteRecord(is)
+	if err = errors.Join(append(failed, err)...); err != nil {
+		return fmt.Errorf("change the records of observed interfaces: %w", err)
 	}
 	return nil
 }

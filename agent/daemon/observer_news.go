@@ -40,6 +40,13 @@ func (o *observer) noteChange(c network.Change) {
 	poke(o.wakes)
 }
 
+// noteAll has everything read again.
+func (o *observer) noteAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.news.every = true
+}
+
 // keepNews has everything read again after an error.
 func (o *observer) keepNews(n *news) {
 	o.mu.Lock()

@@ -1,9 +1,11 @@
 package sys
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,7 +82,10 @@ func (l *Link) Pin(path string) error { return Pin(l.fd, path) }
 // Clone returns the link with another file descriptor.
 func (l *Link) Clone() (*Link, error) {
 	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
-	return &Link{object{fd}}, err
+	if err != nil {
+		return nil, os.NewSyscallError("duplicate link", err)
+	}
+	return &Link{object{fd}}, nil
 }
 
 // Close closes the file descriptor. A link that is not pinned is detached.
@@ -137,9 +142,31 @@ func QueryTCX(ifindex int, attach AttachType) ([]Attached, error) {
 	}
 }
 
-// HasTCX reports whether a query of tcx programs succeeds: the kernel has tcx and permits it.
-var HasTCX = sync.OnceValue(func() bool {
+// HasTCX reports whether the kernel has tcx. It is true if the kernel refuses the query for another
+// reason, such as a missing capability: a caller gets that error when it attaches.
+func HasTCX() bool { return answer.has() }
+
+var answer tcxAnswer
+
+// tcxAnswer keeps the kernel's answer, once it has given one.
+type tcxAnswer struct{ given, is atomic.Bool }
+
+func (a *tcxAnswer) has() bool {
+	if a.given.Load() {
+		return a.is.Load()
+	}
 	const loopback = 1
 	_, err := QueryTCX(loopback, Egress)
-	return err == nil
-})
+	has := !isUnknownToKernel(err)
+	if err == nil || !has {
+		a.is.Store(has)
+		a.given.Store(true)
+	}
+	return has
+}
+
+// isUnknownToKernel reports whether a call of bpf(2) failed because the kernel does not know the attach
+// type (EINVAL), a member of its attributes (E2BIG), or the system call itself.
+func isUnknownToKernel(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSYS)
+}

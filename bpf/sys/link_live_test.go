@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -112,6 +113,42 @@ func expectOrder(t *testing.T, ifindex int, l *Link, first, second *ebpf.Program
 	b, _ := ProgramID(second.FD())
 	if !ok || info != (LinkInfo{all[0].Link, a, uint32(ifindex)}) || all[0].Program != a || all[1].Program != b {
 		t.Errorf("link %v (%t), programs %v, want %d and %d on %d", info, ok, all, a, b, ifindex)
+	}
+}
+
+// TestRefusalIsNotTakenForNoTCX asks the kernel without capabilities, which it refuses: that is no
+// answer, and the next question is.
+func TestRefusalIsNotTakenForNoTCX(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	var fresh tcxAnswer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // without UnlockOSThread the thread ends with the goroutine
+		var none [2]unix.CapUserData
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := QueryTCX(1, Egress); !errors.Is(err, unix.EPERM) {
+			t.Errorf("a query without capabilities: %v, want %v", err, unix.EPERM)
+		}
+		if !fresh.has() || fresh.given.Load() {
+			t.Error("a refused query counts as the kernel's answer")
+		}
+	}()
+	<-done
+	if fresh.has() != HasTCX() {
+		t.Errorf("after a refusal: tcx %t, want %t", fresh.has(), HasTCX())
+	}
+}
+
+func TestCloneFails(t *testing.T) {
+	t.Parallel()
+	if l, err := (&Link{object{-1}}).Clone(); l != nil || !errors.Is(err, unix.EBADF) {
+		t.Errorf("a copy of no link: %v, %v", l, err)
 	}
 }
 

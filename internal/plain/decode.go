@@ -88,10 +88,10 @@ func (d *decoder) readInteger() (string, bool) {
 }
 
 func (d *decoder) readValue(v reflect.Value, depth int) bool {
-	if depth > deepest {
+	t := v.Type()
+	if depth > deepest || t == numberType {
 		return false
 	}
-	t := v.Type()
 	if d.skipWord("null") {
 		return t == timeType || !reflect.PointerTo(t).Implements(jsonUnmarshaler)
 	}

@@ -30,7 +30,7 @@ type encoder struct{ out []byte }
 
 func (e *encoder) addValue(v reflect.Value, depth int) bool {
 	t := v.Type()
-	if depth > deepest {
+	if depth > deepest || t == numberType {
 		return false
 	}
 	if t == timeType {

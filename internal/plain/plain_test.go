@@ -109,7 +109,7 @@ func TestEncodeIsUsed(t *testing.T) {
 		document{Float: 1}, &document{Bytes: []byte{1}}, map[int]string{1: "a"}, struct{ part }{}, []any{1}, nil,
 		struct{ A, B string }{"é", "\u2028"}, struct {
 			A int `json:",string"`
-		}{1}, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), (*document)(nil), []string(nil), "a\x00\x1f\x7f<&>\b\f",
+		}{1}, json.Number("1"), struct{ N json.Number }{""}, struct{ N json.Number }{"x"}, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), (*document)(nil), []string(nil), "a\x00\x1f\x7f<&>\b\f",
 		struct {
 			A int `json:"a"`
 			B int `json:"A"`
@@ -124,6 +124,18 @@ func TestEncodeIsUsed(t *testing.T) {
 		want, errWant := json.Marshal(v)
 		if string(got) != string(want) || (errGot == nil) != (errWant == nil) {
 			t.Errorf("%+v: %s, %v; encoding/json: %s, %v", v, got, errGot, want, errWant)
+		}
+	}
+}
+
+// TestNumberAsText leaves json.Number, which is text in Go and a number in JSON, to encoding/json.
+func TestNumberAsText(t *testing.T) {
+	type holder struct{ N json.Number }
+	for _, text := range []string{`{"N":"1"}`, `{"N":"x"}`, `{"N":1.5}`, `{"N":null}`} {
+		var got, want holder
+		errGot, errWant := Unmarshal([]byte(text), &got), json.Unmarshal([]byte(text), &want)
+		if got != want || (errGot == nil) != (errWant == nil) {
+			t.Errorf("%s: %+v, %v; encoding/json: %+v, %v", text, got, errGot, want, errWant)
 		}
 	}
 }

@@ -13,6 +13,7 @@ type zeroReporter interface{ IsZero() bool }
 
 var (
 	timeType        = reflect.TypeFor[time.Time]()
+	numberType      = reflect.TypeFor[json.Number]() // text that is a number in JSON
 	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()

@@ -148,6 +148,11 @@ func leaveAttachments(tx *state.Tx, id string) ([]*state.Attachment, error) {
 // so that no container joins it meanwhile. The record is marked first: if this process is
 // killed after it has deleted the link, the link is not taken for one that vanished with its
 // parent, which is made again.
+//
+// A release is not taken back if the link cannot be deleted: the server may have its DHCP leases
+// again, and the caller asked for the interface to go. The record stays marked, with its addresses
+// and its counts, the error is returned, and the collection by the next hook, the agent or
+// `berth gc` deletes the link, also of a container that still runs.
 func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	var a *state.Attachment
 	err := r.Store.Update(ctx, func(tx *state.Tx) (err error) {

@@ -89,6 +89,33 @@ func TestReleasesAreMarkedBeforeTheLinkIsDeleted(t *testing.T) {
 	}
 }
 
+// TestARefusedDeletionIsNotTakenBack cannot delete the link of a container that goes on running: the
+// record stays marked and holds its address until a later run deletes the link.
+func TestARefusedDeletionIsNotTakenBack(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	one, two := recordPair(t, s, f)
+	f.failAt = 2 // the deletion
+	r := f.releaser(s)
+	if err := r.Attachment(t.Context(), one.Key()); !errors.Is(err, errInjected) {
+		t.Fatalf("%v, want the injected error", err)
+	}
+	a := liveRecord(t, s, one.Key())
+	if a == nil || !a.Leaving || len(f.namespaces[3]) != 2 {
+		t.Fatalf("the record is %+v with the links %v, want it marked, with its link", a, f.namespaces[3])
+	}
+	if vanished, err := r.Vanished(t.Context(), a); vanished || err != nil {
+		t.Errorf("the attachment is made again (%v)", err)
+	}
+	done, err := r.Collect(t.Context(), time.Minute)
+	if err != nil || !slices.Equal(done.Released, []string{one.Key()}) {
+		t.Errorf("released %q, %v; want %q", done.Released, err, one.Key())
+	}
+	if liveRecord(t, s, one.Key()) != nil || liveRecord(t, s, two.Key()) == nil || len(f.namespaces[3]) != 1 {
+		t.Errorf("links %v are left, want that of %s alone", f.namespaces[3], two.Key())
+	}
+}
+
 // TestFailureAtEveryStep makes each call to the kernel fail once, and checks that
 // another run continues and that no count is lost.
 func TestFailureAtEveryStep(t *testing.T) {
