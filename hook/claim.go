@@ -139,10 +139,7 @@ func (a *attaching) claimAddresses(tx *state.Tx, in *Interface, r *state.Attachm
 		return had, err
 	}
 	r.Addresses = slices.Clone(in.Static)
-	if in.Had, err = a.recallAddresses(tx, in); err != nil {
-		return had, err
-	}
-	if in.Net.Sticky {
+	if in.Had = a.recallAddresses(tx, in); in.Net.Sticky {
 		had = in.Had
 	}
 	for fam := range families {

@@ -1,8 +1,10 @@
 package hook
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,30 @@ func TestStickyFollows(t *testing.T) {
 	must(t, h.store.View(t.Context(), func(tx *state.Tx) error {
 		if wishes := lease.Wishes(tx, "lan-hq"); len(wishes) > 0 {
 			t.Errorf("a start without etcd asks for %v", wishes)
+		}
+		return nil
+	}))
+}
+
+// TestDamagedMemory starts a container of which the records of its former addresses are damaged: it
+// gets another address, which is remembered.
+func TestDamagedMemory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.write("berth.toml", open+clusterToml)
+	h.network("lan", clusterNetwork("sticky = true\n"))
+	h.openParts(lease.Part{MAC: [2]byte{0x13, 0xc1}}, lease.Part{Prefix: netip.MustParsePrefix("192.0.2.72/29")})
+	key := lease.StickyKey("lan", "web", "net1")
+	must(t, h.store.Update(t.Context(), func(tx *state.Tx) error {
+		former := []byte("lan-hq\x00" + lease.FormerID("web", "net1"))
+		return errors.Join(tx.Bucket("sticky").Put([]byte(key), []byte("x")), tx.Bucket("shared former").Put(former, []byte("x")))
+	}))
+	h.mustStart(h.box("web", "lan"))
+	want := h.attachments("web")[0].Addresses[0].Addr()
+	must(t, h.store.View(t.Context(), func(tx *state.Tx) error {
+		m, err := lease.Recall(tx, key)
+		if err != nil || !slices.Equal(m.Addresses, []netip.Addr{want}) || m.Started.IsZero() {
+			t.Errorf("remembered is %+v, %v; want %s", m, err, want)
 		}
 		return nil
 	}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"berth/internal/lease"
 	"berth/internal/state"
@@ -15,18 +16,28 @@ func remembers(in *Interface) bool { return in.Net.Sticky || in.Net.UsesDHCP() }
 
 // recallAddresses returns the addresses and the MAC that an interface of a sticky network, or
 // of one with DHCP, had when its container last ran, or the zero Memory if they are not
-// remembered. The addresses that it had on another node of a cluster come first.
-func (a *attaching) recallAddresses(tx *state.Tx, in *Interface) (lease.Memory, error) {
+// remembered or the record of them is damaged: the container then gets others. The addresses that
+// it had on another node of a cluster come first.
+func (a *attaching) recallAddresses(tx *state.Tx, in *Interface) lease.Memory {
 	if !remembers(in) {
-		return lease.Memory{}, nil
+		return lease.Memory{}
 	}
 	m, err := lease.Recall(tx, a.stickyKey(in))
-	if err != nil || !in.Net.Clustered() {
-		return m, err
+	a.warnDamaged(in, err)
+	if !in.Net.Clustered() {
+		return m
 	}
 	former, err := lease.Former(tx, in.Net.Domain, lease.FormerID(containerName(a.container), in.Name))
+	a.warnDamaged(in, err)
 	m.Addresses = append(former, m.Addresses...)
-	return m, err
+	return m
+}
+
+func (a *attaching) warnDamaged(in *Interface, err error) {
+	if err != nil {
+		a.Log.Warn("the container may get another address than before", "interface", in.Name, "network", in.Net.Name,
+			"error", err)
+	}
 }
 
 // askFormer asks the agent for the blocks of the addresses that interfaces of sticky networks had
@@ -38,11 +49,11 @@ func (a *attaching) askFormer(ctx context.Context) error {
 			continue
 		}
 		var missing []netip.Addr
-		err := a.Store.View(ctx, func(tx *state.Tx) error {
-			had, err := a.recallAddresses(tx, in)
-			if err != nil || lease.Trouble(tx, in.Net.Domain) != "" {
-				return err
+		err := a.Store.View(ctx, func(tx *state.Tx) (err error) {
+			if lease.Trouble(tx, in.Net.Domain) != "" {
+				return nil
 			}
+			had := a.recallAddresses(tx, in)
 			missing, err = lease.Missing(tx, slices.Concat(in.Pools[:]...), had.Addresses)
 			return err
 		})
@@ -62,7 +73,7 @@ func (a *attaching) rememberAddresses(tx *state.Tx, in *Interface, r *state.Atta
 	if !remembers(in) {
 		return nil
 	}
-	m := lease.Memory{InLease: len(r.DHCP) > 0}
+	m := lease.Memory{InLease: len(r.DHCP) > 0, Started: time.Now().UTC()}
 	if !hasParentMAC(r.Driver, r.Mode) {
 		m.MAC = r.MAC
 	}

@@ -41,6 +41,8 @@ type domain struct {
 
 	stickyNetworks map[string]bool // by name
 	formerSeen     int64           // the revision at which the former addresses were read; 0 if they were not
+	formerIDs      map[string]bool // of the former addresses in etcd, also of those that this node has published
+	formerTrim     bool            // this node has published a former address since it last deleted the oldest
 	former         formerNews
 }
 
@@ -55,6 +57,10 @@ func (f *formerNews) add(all []cluster.Entry) {
 	f.Lock()
 	defer f.Unlock()
 	f.changed = append(f.changed, all...)
+	if len(f.changed) > cluster.MaxFormer {
+		f.changed = nil // reading all of them is less work
+		f.lost.Store(true)
+	}
 }
 
 // currentDomains returns the domains of the network files, and ends those without one.

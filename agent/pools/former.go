@@ -10,15 +10,29 @@ import (
 	"berth/specs"
 )
 
-// shareFormer publishes the addresses of the containers of sticky networks that have started here,
-// and stores those of containers that last ran on other nodes, for the hook.
+// publishAtOnce is the number of memories that are published before this is recorded.
+const publishAtOnce = 240
+
+// formerSlack is the number of former addresses above [cluster.MaxFormer] at which a node that has
+// published one deletes the oldest. Much more than these a node does not store.
+const formerSlack = 256
+
+// shareFormer stores the addresses of containers of sticky networks that last ran on other nodes, for
+// the hook, and publishes those of the containers that have started here.
 func (m *Member) shareFormer(ctx context.Context, all []*domain) {
 	for _, d := range all {
-		if d.sticky() && m.self.Registered() {
-			m.Problem(d.formerPart(), m.explain(m.followFormer(ctx, d)))
+		if !d.sticky() || !m.self.Registered() {
+			continue
 		}
+		err := m.followFormer(ctx, d)
+		if err == nil {
+			err = m.publishFormer(ctx, d)
+		}
+		if err == nil {
+			err = m.trimFormer(ctx, d)
+		}
+		m.Problem(d.formerPart(), m.explain(err))
 	}
-	m.Problem("the addresses of sticky containers in etcd", m.explain(m.publishFormer(ctx)))
 }
 
 func (d *domain) sticky() bool       { return len(d.stickyNetworks) > 0 }
@@ -35,35 +49,62 @@ func stickyNetworksOf(all []*specs.Network) map[string]bool {
 	return names
 }
 
-// publishFormer publishes the memories that the hook has stored since the last call.
-func (m *Member) publishFormer(ctx context.Context) error {
-	var untold []lease.Remembered
-	err := m.Store.View(ctx, func(tx *state.Tx) (err error) {
-		untold, err = lease.Untold(tx)
-		return err
-	})
-	if err != nil || len(untold) == 0 || !m.self.Registered() {
-		return err
-	}
-	ctx, stop := context.WithTimeout(ctx, askWithin)
-	defer stop()
-	for _, d := range m.domains {
-		var all []cluster.Former
-		for _, r := range untold {
-			if d.stickyNetworks[r.Network] && len(r.Addresses) > 0 {
-				all = append(all, cluster.Former{ID: lease.FormerID(r.Name, r.Interface), Name: r.Name,
-					Addresses: r.Addresses})
-			}
+// publishFormer publishes the memories of a domain's networks that the hook has stored since the last
+// call. A network whose file cannot be read is none of them: its memories wait.
+func (m *Member) publishFormer(ctx context.Context, d *domain) error {
+	for {
+		var untold lease.Untold
+		err := m.Store.View(ctx, func(tx *state.Tx) error {
+			untold = lease.ReadUntold(tx, d.stickyNetworks, publishAtOnce)
+			return nil
+		})
+		if err != nil || untold.Last == 0 {
+			return err
 		}
-		if len(all) == 0 {
-			continue
+		for _, err := range untold.Damaged {
+			m.Log.Warn("the address of a container is not published for other nodes", "domain", d.name, "error", err)
 		}
-		err := m.self.PublishFormer(ctx, d.name, lastOfEach(all))
-		if m.noteAnswer(err); err != nil {
+		if err := m.publishMemories(ctx, d, untold.Memories); err != nil {
+			return err
+		}
+		err = m.Store.Update(ctx, func(tx *state.Tx) error { return lease.SetTold(tx, d.stickyNetworks, untold.Last) })
+		if err != nil || len(untold.Memories) < publishAtOnce {
 			return err
 		}
 	}
-	return m.Store.Update(ctx, func(tx *state.Tx) error { return lease.SetTold(tx, untold[len(untold)-1].Order) })
+}
+
+func (m *Member) publishMemories(ctx context.Context, d *domain, memories []lease.Remembered) error {
+	var all []cluster.Former
+	for _, r := range memories {
+		if len(r.Addresses) > 0 {
+			all = append(all, cluster.Former{ID: lease.FormerID(r.Name, r.Interface), Name: r.Name,
+				Addresses: r.Addresses, Started: r.Started})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, askWithin)
+	defer stop()
+	d.formerTrim = true
+	err := m.self.PublishFormer(ctx, d.name, lastOfEach(all))
+	m.noteAnswer(err)
+	return err
+}
+
+// trimFormer deletes the oldest former addresses of a domain if this node has published one and there
+// are too many: not every node is to do the same work.
+func (m *Member) trimFormer(ctx context.Context, d *domain) error {
+	if !d.formerTrim || len(d.formerIDs) <= cluster.MaxFormer+formerSlack {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, askWithin)
+	defer stop()
+	err := m.self.TrimFormer(ctx, d.name)
+	m.noteAnswer(err)
+	d.formerTrim = err != nil
+	return err
 }
 
 // lastOfEach returns the last one of those with one ID: two networks may have one domain.
@@ -93,7 +134,7 @@ func (m *Member) followFormer(ctx context.Context, d *domain) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	err := m.Store.Update(ctx, func(tx *state.Tx) error { return m.storeFormer(tx, d.name, changed) })
+	err := m.Store.Update(ctx, func(tx *state.Tx) error { return m.storeFormer(tx, d, changed) })
 	if err != nil {
 		d.former.lost.Store(true)
 	}
@@ -101,20 +142,35 @@ func (m *Member) followFormer(ctx context.Context, d *domain) error {
 }
 
 // storeFormer stores changes of the former addresses of a domain.
-func (m *Member) storeFormer(tx *state.Tx, d cluster.Domain, changed []cluster.Entry) error {
+func (m *Member) storeFormer(tx *state.Tx, d *domain, changed []cluster.Entry) error {
 	for _, e := range changed {
-		f, err := d.DecodeFormer(e)
-		if f.ID == "" {
+		f, err := d.name.DecodeFormer(e)
+		switch {
+		case f.ID == "":
 			continue // the key is not berth's
+		case e.Value == nil:
+			delete(d.formerIDs, f.ID)
+		case !d.formerIDs[f.ID] && len(d.formerIDs) >= cluster.MaxFormer+2*formerSlack:
+			continue
+		default:
+			d.formerIDs[f.ID] = true
 		}
-		if err != nil || f.Node == m.self.ID() {
-			f.Addresses = nil // deleted, invalid, or of a container of this node
+		if err != nil {
+			f.Addresses = nil // deleted or invalid
 		}
-		if err := lease.SetFormer(tx, string(d), f.ID, f.Addresses); err != nil {
+		if err := m.storeOneFormer(tx, d, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// storeOneFormer stores the former addresses of a container, or deletes them if it last ran here.
+func (m *Member) storeOneFormer(tx *state.Tx, d *domain, f cluster.Former) error {
+	if f.Node == m.self.ID() {
+		f.Addresses = nil
+	}
+	return lease.SetFormer(tx, string(d.name), f.ID, f.Addresses)
 }
 
 func (m *Member) readFormer(ctx context.Context, d *domain) error {
@@ -125,12 +181,14 @@ func (m *Member) readFormer(ctx context.Context, d *domain) error {
 	if m.noteAnswer(err); err != nil {
 		return err
 	}
+	d.formerIDs = map[string]bool{}
 	err = m.Store.Update(ctx, func(tx *state.Tx) error {
 		if err := lease.ResetFormer(tx, string(d.name)); err != nil {
 			return err
 		}
 		for _, f := range all {
-			if err := lease.SetFormer(tx, string(d.name), f.ID, f.Addresses); err != nil {
+			d.formerIDs[f.ID] = true
+			if err := m.storeOneFormer(tx, d, f); err != nil {
 				return err
 			}
 		}

@@ -8,14 +8,19 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // formerPrefix begins the keys former/D/ID: the former addresses of containers of sticky networks.
 const formerPrefix = "former/"
 
 // MaxFormer bounds the containers of a domain whose former addresses are kept: those that were
-// started longest ago are forgotten first.
+// published longest ago are forgotten first.
 const MaxFormer = 4096
+
+// maxClockAhead is how far another node's clock may be ahead: a time further in the future does
+// not count.
+const maxClockAhead = 10 * time.Minute
 
 // formerAtOnce is the number of keys in one request. etcd's default limit is 128 operations.
 const formerAtOnce = 60
@@ -27,6 +32,8 @@ type Former struct {
 	Node      NodeID       `json:"node"`
 	Name      string       `json:"name,omitempty"` // the container's, for people
 	Addresses []netip.Addr `json:"addresses"`
+	// Started is when the container was started, by the clock of its node.
+	Started time.Time `json:"started,omitzero"`
 }
 
 // FormerPrefix returns the prefix of a domain's former addresses.
@@ -57,8 +64,9 @@ func (d Domain) formerID(key string) (string, error) {
 	return string(id), err
 }
 
-// PublishFormer writes the former addresses of containers that have started on this node. It does
-// nothing before the node has registered.
+// PublishFormer writes the former addresses of containers that have started on this node, except of
+// those that another node has started since: this node may publish late. It does nothing before the
+// node has registered.
 func (n *Self) PublishFormer(ctx context.Context, d Domain, all []Former) error {
 	if n.file.Registered == 0 {
 		return nil
@@ -84,45 +92,67 @@ func (n *Self) publishSome(ctx context.Context, d Domain, some []Former) error {
 	if err != nil {
 		return err
 	}
-	was := map[string]int64{}
+	was := map[string]Entry{}
 	for _, e := range s.Entries {
-		was[e.Key] = e.Revision
+		was[e.Key] = e
 	}
 	changes := []Change{{Key: nodePrefix + string(n.file.Node), Was: n.file.Registered}}
 	for i, f := range some {
 		f.Node, f.Name = n.file.Node, trimmed(f.Name)
-		changes = append(changes, Change{Key: keys[i], Was: was[keys[i]], Action: Put, Value: encode(f)})
+		if e := was[keys[i]]; !d.startedSince(f, e) {
+			changes = append(changes, Change{Key: keys[i], Was: e.Revision, Action: Put, Value: encode(f)})
+		}
+	}
+	if len(changes) == 1 {
+		return nil
 	}
 	_, err = n.store.Swap(ctx, changes...)
 	return err
 }
 
-// ReadFormer returns the former addresses of a domain's containers whose last node was another one,
-// and the store's revision. It deletes the oldest entries if there are more than MaxFormer.
+// startedSince reports whether an entry is of a start on another node that was not before f's.
+func (d Domain) startedSince(f Former, e Entry) bool {
+	other, err := d.DecodeFormer(e)
+	return err == nil && other.Node != f.Node && !other.Started.Before(f.Started) &&
+		time.Until(other.Started) < maxClockAhead
+}
+
+// ReadFormer returns the former addresses of a domain's containers, of at most MaxFormer, and the
+// store's revision.
 func (n *Self) ReadFormer(ctx context.Context, d Domain) (all []Former, revision int64, err error) {
 	s, err := n.store.List(ctx, d.FormerPrefix())
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the former addresses of domain %q: %w", d, err)
 	}
-	if err := n.dropFormer(ctx, s); err != nil && !errors.Is(err, ErrChanged) {
-		return nil, 0, fmt.Errorf("delete the oldest former addresses of domain %q: %w", d, err)
-	}
-	for _, e := range s.Entries {
-		if f, err := d.DecodeFormer(e); err == nil && f.Node != n.file.Node {
+	sortOldestFirst(s.Entries)
+	for _, e := range s.Entries[max(0, len(s.Entries)-MaxFormer):] {
+		if f, err := d.DecodeFormer(e); err == nil {
 			all = append(all, f)
 		}
 	}
 	return all, s.Revision, nil
 }
 
-func (n *Self) dropFormer(ctx context.Context, s Snapshot) error {
-	excess := len(s.Entries) - MaxFormer
-	if excess <= 0 || n.file.Registered == 0 {
-		return nil
+func sortOldestFirst(all []Entry) {
+	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.Revision, b.Revision) })
+}
+
+// TrimFormer deletes the former addresses of a domain that were published longest ago, until
+// MaxFormer are left. It stops if another node changes one of them meanwhile.
+func (n *Self) TrimFormer(ctx context.Context, d Domain) error {
+	s, err := n.store.List(ctx, d.FormerPrefix())
+	if err == nil && len(s.Entries) > MaxFormer && n.file.Registered != 0 {
+		sortOldestFirst(s.Entries)
+		err = n.deleteFormer(ctx, s.Entries[:len(s.Entries)-MaxFormer])
 	}
-	byRevision := func(a, b Entry) int { return cmp.Compare(a.Revision, b.Revision) }
-	oldest := slices.SortedFunc(slices.Values(s.Entries), byRevision)
-	for some := range slices.Chunk(oldest[:excess], formerAtOnce) {
+	if err != nil && !errors.Is(err, ErrChanged) {
+		return fmt.Errorf("delete the oldest former addresses of domain %q: %w", d, err)
+	}
+	return nil
+}
+
+func (n *Self) deleteFormer(ctx context.Context, all []Entry) error {
+	for some := range slices.Chunk(all, formerAtOnce) {
 		changes := []Change{{Key: nodePrefix + string(n.file.Node), Was: n.file.Registered}}
 		for _, e := range some {
 			changes = append(changes, Change{Key: e.Key, Was: e.Revision, Action: Delete})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func formerOf(i int) Former {
@@ -23,7 +24,7 @@ func TestFormer(t *testing.T) {
 	}
 	a, b := settledKeeper(t, store, openKeys{}), settledKeeper(t, store, openKeys{})
 	moved := formerOf(1)
-	moved.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.99")}
+	moved.Addresses, moved.Started = []netip.Addr{netip.MustParseAddr("192.0.2.99")}, moved.Started.Add(time.Second)
 	for _, one := range []struct {
 		by  *Keeper
 		all []Former
@@ -42,11 +43,10 @@ func TestFormer(t *testing.T) {
 		}
 		return text
 	}
-	if got := seen(a); got != "web1 192.0.2.99 web3 192.0.2.3 " {
-		t.Errorf("a reads %q", got)
-	}
-	if got := seen(b); got != "web2 192.0.2.2 " {
-		t.Errorf("b reads %q", got)
+	for _, by := range []*Keeper{a, b} {
+		if got := seen(by); got != "web2 192.0.2.2 web1 192.0.2.99 web3 192.0.2.3 " {
+			t.Errorf("node %s reads %q", by.ID(), got)
+		}
 	}
 	if f := NewFleet(Snapshot{Entries: entriesOf(store, "")}); len(f.Bad) != 0 {
 		t.Errorf("the fleet has %v", f.Bad)
@@ -56,6 +56,40 @@ func TestFormer(t *testing.T) {
 func entriesOf(m *memory, prefix string) []Entry {
 	s, _ := m.List(context.Background(), prefix)
 	return s.Entries
+}
+
+// TestLateFormer publishes a start on node a after a later one on node b: a was cut off from the store.
+// Times of a clock that is wrong by years do not count, and a node's own starts have their order.
+func TestLateFormer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first  string // the node that publishes first; the other one is "b"
+		starts [2]time.Duration
+		want   string
+	}{
+		"late":                   {"a", [2]time.Duration{-time.Minute, -time.Hour}, "192.0.2.1"},
+		"in order":               {"a", [2]time.Duration{-time.Hour, -time.Minute}, "192.0.2.2"},
+		"a clock is far ahead":   {"a", [2]time.Duration{24 * time.Hour, -time.Hour}, "192.0.2.2"},
+		"an own clock went back": {"b", [2]time.Duration{-time.Minute, -time.Hour}, "192.0.2.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, store := context.Background(), newMemory()
+			nodes := map[string]*Keeper{"a": settledKeeper(t, store, openKeys{}), "b": settledKeeper(t, store, openKeys{})}
+			for i, by := range []string{c.first, "b"} {
+				f := formerOf(1)
+				f.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})}
+				f.Started = time.Now().Add(c.starts[i])
+				if err := nodes[by].PublishFormer(ctx, testDomain, []Former{f}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all, _, err := nodes["a"].ReadFormer(ctx, testDomain)
+			if err != nil || len(all) != 1 || all[0].Addresses[0].String() != c.want {
+				t.Errorf("read %+v, %v; want %s", all, err, c.want)
+			}
+		})
+	}
 }
 
 // TestFormerIsBounded checks that the addresses of the containers that were started longest ago
@@ -71,7 +105,10 @@ func TestFormerIsBounded(t *testing.T) {
 	if err := a.PublishFormer(ctx, testDomain, all); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := a.ReadFormer(ctx, testDomain); err != nil {
+	if all, _, err := a.ReadFormer(ctx, testDomain); err != nil || len(all) != MaxFormer {
+		t.Fatal(len(all), err)
+	}
+	if err := a.TrimFormer(ctx, testDomain); err != nil {
 		t.Fatal(err)
 	}
 	left := entriesOf(store, testDomain.FormerPrefix())

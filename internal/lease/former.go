@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"berth/internal/state"
@@ -17,7 +19,7 @@ import (
 // Buckets of the former addresses of containers that last ran on another node of a cluster.
 const (
 	bucketFormer = "shared former" // domain, NUL, FormerID → addresses
-	bucketTold   = "shared told"   // "order" → the sequence number of the newest published memory
+	bucketTold   = "shared told"   // network → the sequence number of its newest published memory
 )
 
 // FormerID identifies a container's interface on all nodes: unlike StickyKey without the network's
@@ -28,7 +30,7 @@ func FormerID(name, ifname string) string {
 }
 
 // Former returns the addresses that a container's interface last had on another node, or none if it
-// last ran here.
+// last ran here. It returns an error if they are damaged. No container depends on them.
 func Former(tx *state.Tx, domain, id string) (all []netip.Addr, err error) {
 	b := tx.Bucket(bucketFormer)
 	if b == nil {
@@ -39,7 +41,7 @@ func Former(tx *state.Tx, domain, id string) (all []netip.Addr, err error) {
 		return nil, nil
 	}
 	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("former addresses of %q: %w: %w", id, state.ErrDamaged, err)
+		return nil, fmt.Errorf("read the former addresses of %q in domain %q: %w", id, domain, err)
 	}
 	return all, nil
 }
@@ -94,33 +96,75 @@ type Remembered struct {
 	Memory
 }
 
-// Untold returns the memories that were stored after those of the last [SetTold], oldest first.
-func Untold(tx *state.Tx) (all []Remembered, err error) {
-	order, told := tx.Bucket(bucketStickyOrder), tx.Bucket(bucketTold)
-	if order == nil {
-		return nil, nil
-	}
-	var last uint64
-	if told != nil {
-		if data := told.Get([]byte("order")); len(data) == 8 {
-			last = binary.BigEndian.Uint64(data)
-		}
-	}
-	c := order.Cursor()
-	for k, v := c.Seek(orderKey(last + 1)); k != nil; k, v = c.Next() {
-		m, err := Recall(tx, string(v))
-		if err != nil {
-			return nil, err
-		}
-		parts := strings.SplitN(string(v), "\x00", 3)
-		if len(parts) == 3 {
-			all = append(all, Remembered{parts[0], parts[1], parts[2], m})
-		}
-	}
-	return all, nil
+// Untold are the memories of a domain's networks that were not published yet.
+type Untold struct {
+	Memories []Remembered // oldest first
+	Last     uint64       // for [SetTold] after they were published; 0 if no memory was stored since
+	Damaged  []error      // one for each memory that cannot be read, and that is passed over
 }
 
-// SetTold records that the memories up to a sequence number were published.
-func SetTold(tx *state.Tx, order uint64) error {
-	return tx.Bucket(bucketTold).Put([]byte("order"), orderKey(order))
+// ReadUntold returns the memories of networks that were stored after those of the last [SetTold] of
+// each, up to a limit.
+func ReadUntold(tx *state.Tx, networks map[string]bool, limit int) (u Untold) {
+	order := tx.Bucket(bucketStickyOrder)
+	if order == nil || len(networks) == 0 {
+		return u
+	}
+	told := toldOf(tx, networks)
+	first := slices.Min(slices.Collect(maps.Values(told)))
+	c := order.Cursor()
+	for k, v := c.Seek(orderKey(first + 1)); len(k) == 8 && len(u.Memories) < limit; k, v = c.Next() {
+		u.Last = binary.BigEndian.Uint64(k)
+		parts := strings.SplitN(string(v), "\x00", 3)
+		if len(parts) != 3 || !networks[parts[0]] || u.Last <= told[parts[0]] {
+			continue
+		}
+		m, err := Recall(tx, string(v))
+		switch {
+		case err != nil:
+			u.Damaged = append(u.Damaged, err)
+		case m.Order == u.Last:
+			u.Memories = append(u.Memories, Remembered{parts[0], parts[1], parts[2], m})
+		}
+	}
+	return u
+}
+
+// toldOf returns the sequence number of the newest published memory of each network, or 0.
+func toldOf(tx *state.Tx, networks map[string]bool) map[string]uint64 {
+	all, b := map[string]uint64{}, tx.Bucket(bucketTold)
+	for name := range networks {
+		all[name] = 0
+		if b == nil {
+			continue
+		}
+		if data := b.Get([]byte(name)); len(data) == 8 {
+			all[name] = binary.BigEndian.Uint64(data)
+		}
+	}
+	return all
+}
+
+// SetTold records that the memories of networks up to a sequence number were published. It deletes
+// the records of networks whose memories of that time are all forgotten.
+func SetTold(tx *state.Tx, networks map[string]bool, last uint64) error {
+	b := tx.Bucket(bucketTold)
+	var old [][]byte
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if len(v) != 8 || binary.BigEndian.Uint64(v)+MaxSticky <= last {
+			old = append(old, k)
+		}
+	}
+	for _, k := range old {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	for name, told := range toldOf(tx, networks) {
+		if err := b.Put([]byte(name), orderKey(max(told, last))); err != nil {
+			return err
+		}
+	}
+	return nil
 }

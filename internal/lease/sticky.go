@@ -1,12 +1,12 @@
 package lease
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"go.etcd.io/bbolt"
+	"time"
 
 	"berth/internal/plain"
 	"berth/internal/state"
@@ -29,6 +29,7 @@ type Memory struct {
 	Addresses []netip.Addr `json:"addresses"`
 	MAC       specs.MAC    `json:"mac,omitzero"`   // zero if it had its parent's
 	InLease   bool         `json:"held,omitempty"` // a DHCP server leased the addresses, and they were not given back
+	Started   time.Time    `json:"started,omitzero"`
 	Order     uint64       `json:"order"`
 }
 
@@ -38,7 +39,8 @@ func StickyKey(network, name, ifname string) string {
 	return strings.Join([]string{network, name, ifname}, "\x00")
 }
 
-// Recall returns the Memory of an interface, or the zero Memory if there is none.
+// Recall returns the Memory of an interface, or the zero Memory if there is none. It returns an error
+// if the Memory is damaged. No container depends on a Memory: its next start goes without it.
 func Recall(tx *state.Tx, key string) (m Memory, err error) {
 	b := tx.Bucket(bucketSticky)
 	if b == nil {
@@ -49,19 +51,16 @@ func Recall(tx *state.Tx, key string) (m Memory, err error) {
 		return m, nil
 	}
 	if err := plain.Unmarshal(data, &m); err != nil {
-		return m, fmt.Errorf("sticky addresses of %q: %w", key, err)
+		return Memory{}, fmt.Errorf("read the sticky addresses of %q: %w", key, err)
 	}
 	return m, nil
 }
 
-// Remember stores the Memory of an interface.
+// Remember stores the Memory of an interface. It replaces a damaged one.
 func Remember(tx *state.Tx, key string, m Memory) error {
 	sticky, order := tx.Bucket(bucketSticky), tx.Bucket(bucketStickyOrder)
 	old, err := Recall(tx, key)
-	if err != nil {
-		return err
-	}
-	if old.Order != 0 {
+	if err == nil && old.Order != 0 {
 		if err := order.Delete(orderKey(old.Order)); err != nil {
 			return err
 		}
@@ -79,14 +78,14 @@ func Remember(tx *state.Tx, key string, m Memory) error {
 	if err := order.Put(orderKey(m.Order), []byte(key)); err != nil {
 		return err
 	}
-	return forgetOldest(sticky, order, m.Order)
+	return forgetOldest(tx, m.Order)
 }
 
 // NoteReturned records that the addresses of a Memory were given back to the DHCP server.
 func NoteReturned(tx *state.Tx, key string) error {
 	m, err := Recall(tx, key)
 	if err != nil || !m.InLease {
-		return err
+		return nil // a damaged one is not used, so it need not record anything
 	}
 	m.InLease = false
 	return Remember(tx, key, m)
@@ -94,7 +93,8 @@ func NoteReturned(tx *state.Tx, key string) error {
 
 // forgetOldest deletes the entry that is MaxSticky sequence numbers old. An entry
 // that is stored again leaves a gap, so fewer may be kept, but never more.
-func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
+func forgetOldest(tx *state.Tx, newest uint64) error {
+	sticky, order := tx.Bucket(bucketSticky), tx.Bucket(bucketStickyOrder)
 	if newest <= MaxSticky {
 		return nil
 	}
@@ -102,8 +102,11 @@ func forgetOldest(sticky, order *bbolt.Bucket, newest uint64) error {
 	if k == nil || binary.BigEndian.Uint64(k) > newest-MaxSticky {
 		return nil
 	}
-	if err := sticky.Delete(v); err != nil {
-		return err
+	m, err := Recall(tx, string(v))
+	if err != nil || bytes.Equal(orderKey(m.Order), k) { // otherwise it has replaced a damaged one
+		if err := sticky.Delete(v); err != nil {
+			return err
+		}
 	}
 	return order.Delete(k)
 }
