@@ -2,7 +2,6 @@ package lab
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -126,13 +125,7 @@ func (d *Docker) Exec(id, name string, args ...string) (string, error) {
 }
 
 // PID implements Engine.
-func (d *Docker) PID(id string) (int, error) {
-	pid, err := inspectedPID(d.Client, id)
-	if err == nil && pid == 0 {
-		err = fmt.Errorf("container %q does not run", id)
-	}
-	return pid, err
-}
+func (d *Docker) PID(id string) (int, error) { return inspectedPID(d.Client, id) }
 
 // Restart implements Engine.
 func (d *Docker) Restart(id string) error {

@@ -58,6 +58,11 @@ func inspectedPID(run func(args ...string) (string, error), id string) (pid int,
 	if err != nil {
 		return 0, err
 	}
-	_, err = fmt.Sscan(out, &pid)
-	return pid, err
+	if _, err := fmt.Sscan(out, &pid); err != nil {
+		return 0, err
+	}
+	if pid == 0 {
+		return 0, fmt.Errorf("container %q does not run", id)
+	}
+	return pid, nil
 }
