@@ -26,7 +26,8 @@ type Client interface {
 	Decline(now time.Duration) []Action
 	// LinkUp reports that the link was down and is up again.
 	LinkUp(now time.Duration) []Action
-	// Release ends the lease. The client sends nothing afterwards.
+	// Release ends the lease. A Client4 sends one message and is Stopped. A Client6 is Releasing
+	// until a server confirms it, or until it has repeated its message.
 	Release(now time.Duration) []Action
 
 	State() State
@@ -56,6 +57,8 @@ const (
 	Renewing   State = "RENEWING"
 	Rebinding  State = "REBINDING"
 	Informing  State = "INFORMING" // IPv6: asks for everything but an address
+	Declining  State = "DECLINING" // IPv6: waits for the Reply to a Decline
+	Releasing  State = "RELEASING" // IPv6: waits for the Reply to a Release
 	Stopped    State = "STOPPED"
 )
 

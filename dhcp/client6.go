@@ -12,15 +12,19 @@ import (
 
 // Waits of DHCPv6 (RFC 8415 section 7.6), except for offersWait.
 const (
-	longestWait6  = 120 * time.Second // below SOL_MAX_RT, because a container waits
-	requests6     = 4                 // below REQ_MAX_RC, for the same reason
-	confirms6     = 4
-	informations6 = 2
-
+	longestWait6 = 120 * time.Second // below SOL_MAX_RT, because a container waits
 	// offersWait is the time for which offers are collected after the first. RFC
 	// 8415 section 18.2.1 waits a second; berth delays a container's start.
 	offersWait = 100 * time.Millisecond
+
+	// releaseWait is below REL_TIMEOUT, because a container's end waits.
+	releaseWait = 80 * time.Millisecond
 )
+
+// transmissions6 are the numbers of messages in a state without an answer. They are below
+// REQ_MAX_RC, DEC_MAX_RC and REL_MAX_RC, because a container's start or end waits. An address that
+// no server takes back is free when its lease ends.
+var transmissions6 = map[State]int{Requesting: 4, Confirming: 4, Informing: 2, Declining: 2, Releasing: 2}
 
 // Config6 is the configuration of a Client6.
 type Config6 struct {
@@ -94,25 +98,31 @@ func (c *Client6) Tick(now time.Duration) []Action {
 		if c.offer != nil {
 			return c.choose(now)
 		}
-	case Requesting:
-		if c.sent >= requests6 {
-			return c.giveUpOffer(now)
-		}
-	case Confirming:
-		if c.sent >= confirms6 {
-			c.bind(c.lease) // without an answer the lease holds for its rest (section 18.2.3)
-			return c.Tick(now)
-		}
-	case Informing:
-		if c.sent >= informations6 {
-			return c.inform(nil)
-		}
 	case Bound, Renewing, Rebinding:
 		return c.renew(now)
 	case Checking:
 		return nil
 	}
+	if most, ok := transmissions6[c.state]; ok && c.sent >= most {
+		return c.unanswered(now)
+	}
 	return c.again(now)
+}
+
+// unanswered goes on after the last message of a state has had no answer.
+func (c *Client6) unanswered(now time.Duration) []Action {
+	switch c.state {
+	case Requesting:
+		return c.giveUpOffer(now)
+	case Confirming: // without an answer the lease holds for its rest (section 18.2.3)
+		c.bind(c.lease)
+		return c.Tick(now)
+	case Informing:
+		return c.inform(nil)
+	case Declining:
+		return c.endDecline(now)
+	}
+	return c.stop() // of Releasing
 }
 
 // giveUpOffer starts again after an offer that its server does not honour. A lease

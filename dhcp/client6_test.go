@@ -111,9 +111,86 @@ func TestMessages6(t *testing.T) {
 	if got := c.Receive(l.Began+82*time.Second, reply6(m, answer, netip.Addr{}, 0, iana.StatusNotOnLink)); got[0].Kind != Lost {
 		t.Errorf("after NotOnLink: %+v", got)
 	}
-	c = boundAt6(t, 0)
-	m = sentBy6(t, c.Release(9*time.Second))
-	if m.MessageType != dhcpv6.MessageTypeRelease || m.Options.ServerID() == nil || len(c.Tick(time.Hour)) > 0 {
+}
+
+// TestReleaseIsRepeated: once, unless a server confirms it, with whichever status. The address
+// is the lease's, and the identifiers are the client's, or the server would not find it.
+func TestReleaseIsRepeated(t *testing.T) {
+	t.Parallel()
+	const at = 9 * time.Second
+	c := boundAt6(t, 0)
+	first := sentBy6(t, c.Release(at))
+	ia := first.Options.OneIANA()
+	if first.MessageType != dhcpv6.MessageTypeRelease || first.Options.ServerID() == nil || ia.IaId != c.cfg.IAID ||
+		!ia.Options.OneAddress().IPv6Addr.Equal(addr6.AsSlice()) || c.State() != Releasing || c.Lease() != nil {
+		t.Errorf("state %s: %s", c.State(), first.Summary())
+	}
+	if got := c.Tick(at); len(got) > 0 {
+		t.Errorf("repeated at once: %+v", got)
+	}
+	again := sentBy6(t, c.Tick(at+time.Second))
+	if again.MessageType != first.MessageType || again.TransactionID != first.TransactionID {
+		t.Errorf("repeated as %s", again.Summary())
+	}
+	if got := c.Tick(at + time.Hour); len(got) > 0 || c.State() != Stopped {
+		t.Errorf("after the repetition: state %s, %+v", c.State(), got)
+	}
+	for _, status := range []iana.StatusCode{success, iana.StatusNoBinding} {
+		c := boundAt6(t, 0)
+		m := sentBy6(t, c.Release(at))
+		if got := c.Receive(at, reply6(m, answer, netip.Addr{}, 0, status)); len(got) > 0 || c.State() != Stopped {
+			t.Errorf("after the Reply %s: state %s, %+v", status, c.State(), got)
+		}
+	}
+}
+
+// TestDeclineIsRepeated: once, unless a server confirms it; then another address is solicited.
+func TestDeclineIsRepeated(t *testing.T) {
+	t.Parallel()
+	declined := func() (*Client6, *dhcpv6.Message) {
+		c := newTest6()
+		m := sentBy6(t, c.Start(0, Memory{}))
+		m = sentBy6(t, c.Receive(0, reply6(m, advertise, addr6, 100, success, dhcpv6.OptPreference(255))))
+		c.Receive(0, reply6(m, answer, addr6, 100, success))
+		return c, sentBy6(t, c.Decline(0))
+	}
+	c, m := declined()
+	if m.MessageType != dhcpv6.MessageTypeDecline || m.Options.ServerID() == nil || c.State() != Declining {
+		t.Errorf("state %s: %s", c.State(), m.Summary())
+	}
+	again := sentBy6(t, c.Tick(2*time.Second))
+	if again.MessageType != m.MessageType || again.TransactionID != m.TransactionID {
+		t.Errorf("repeated as %s", again.Summary())
+	}
+	if got := c.Tick(5 * time.Second); len(got) > 0 || c.State() != Init {
+		t.Errorf("after the repetition: state %s, %+v", c.State(), got)
+	}
+	c, m = declined()
+	if got := c.Receive(0, reply6(m, answer, netip.Addr{}, 0, success)); len(got) > 0 || c.State() != Init {
+		t.Errorf("after the Reply: state %s, %+v", c.State(), got)
+	}
+	m = sentBy6(t, c.Tick(2*time.Second))
+	if m.MessageType != dhcpv6.MessageTypeSolicit || m.Options.OneIANA().Options.OneAddress() != nil {
+		t.Errorf("after the pause: %s", m.Summary())
+	}
+}
+
+// TestDeclineBesideALease: a client that declines another address keeps its lease, and extends it.
+func TestDeclineBesideALease(t *testing.T) {
+	t.Parallel()
+	c := boundAt6(t, 0)
+	m := sentBy6(t, c.Tick(60*time.Second))
+	got := c.Receive(60*time.Second, reply6(m, answer, netip.MustParseAddr("2001:db8::99"), 100, success))
+	if len(got) != 1 || got[0].Kind != Obtained {
+		t.Fatalf("another address: %+v", got)
+	}
+	m = sentBy6(t, c.Decline(60*time.Second))
+	if c.Lease() == nil || c.Lease().Address.Addr() != addr6 {
+		t.Errorf("lease %+v", c.Lease())
+	}
+	c.Receive(60*time.Second, reply6(m, answer, netip.Addr{}, 0, success))
+	m = sentBy6(t, c.Tick(62*time.Second))
+	if m.MessageType != dhcpv6.MessageTypeRebind || !m.Options.OneIANA().Options.OneAddress().IPv6Addr.Equal(addr6.AsSlice()) {
 		t.Errorf("%s", m.Summary())
 	}
 }

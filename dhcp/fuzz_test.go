@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"testing"
 	"time"
@@ -72,13 +73,41 @@ func FuzzClient6(f *testing.F) {
 				now := time.Duration(61+i) * time.Second
 				for _, a := range append(c.Receive(now, Packet{From: testServer6.From, Payload: b}), c.Tick(now)...) {
 					checkAction(t, a, netip.Addr.Is6)
-					if a.Kind == Obtained {
+					switch {
+					case a.Kind == Obtained && i == 1:
+						endsAfterNonsense(t, c, now, c.Decline(now), b)
+					case a.Kind == Obtained:
 						c.Accept(now)
 					}
 				}
 			}
+			endsAfterNonsense(t, c, 70*time.Second, c.Release(70*time.Second), first)
+			if c.State() != Stopped {
+				t.Fatalf("released, state %s", c.State())
+			}
 		}
 	})
+}
+
+// endsAfterNonsense fails if a client that declines or releases does not end that, with at most one
+// repetition, while a server answers with an arbitrary message.
+func endsAfterNonsense(t *testing.T, c *Client6, now time.Duration, sent []Action, answer []byte) {
+	t.Helper()
+	for range 4 {
+		for _, a := range sent {
+			checkAction(t, a, netip.Addr.Is6)
+		}
+		if c.State() != Declining && c.State() != Releasing {
+			return
+		}
+		b := append([]byte(nil), answer...)
+		if len(b) > 4 {
+			copy(b[1:], c.xid[:])
+		}
+		now += 4 * time.Second
+		sent = append(c.Receive(now, Packet{From: testServer6.From, Payload: b}), c.Tick(now)...)
+	}
+	t.Fatalf("still %s after four messages", c.State())
 }
 
 // checkAction fails if an action is not one that the caller can carry out.
@@ -107,7 +136,7 @@ func checkAction(t *testing.T, a Action, ofFamily func(netip.Addr) bool) {
 	if gw := l.Gateway(); gw.IsValid() && (gw == l.Address.Addr() || gw.IsMulticast() || gw.IsLoopback()) {
 		t.Fatalf("gateway of %+v", l)
 	}
-	if _, err := ReleaseOf(l, testMAC); err != nil {
+	if _, err := hex.DecodeString(l.ClientID); err != nil {
 		t.Fatal(err)
 	}
 }

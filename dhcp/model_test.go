@@ -29,6 +29,8 @@ type world struct {
 	granted map[netip.Addr]time.Duration // the end of the server's last grant, by address
 	using   *Lease                       // the lease that the client's user uses
 	sent    map[time.Duration]int        // messages by second
+
+	returned map[dhcpv6.TransactionID]int // Declines and Releases; 2 once one is answered
 }
 
 // carryOut carries the actions out. Messages reach the server, sometimes.
@@ -123,7 +125,8 @@ func runModel(t *testing.T, make func(w *world, faulty *bool) (client func() Cli
 	}
 	t.Logf("-model.seed=%d", seed)
 	for run := range uint64(60) {
-		w := &world{T: t, random: rand.New(rand.NewPCG(seed, run)), granted: map[netip.Addr]time.Duration{}, sent: map[time.Duration]int{}}
+		w := &world{T: t, random: rand.New(rand.NewPCG(seed, run)), granted: map[netip.Addr]time.Duration{}, sent: map[time.Duration]int{},
+			returned: map[dhcpv6.TransactionID]int{}}
 		faulty := true
 		client, server := make(w, &faulty)
 		w.client, w.server = client(), server
@@ -143,6 +146,29 @@ func runModel(t *testing.T, make func(w *world, faulty *bool) (client func() Cli
 		if w.client.State() != Bound {
 			t.Fatalf("run %d: state %s a quarter of an hour after the server became reliable; seen %q", run, w.client.State(), w.client.Seen())
 		}
+		w.release(w.random.IntN(2) == 0, &faulty)
+	}
+}
+
+// release ends the client. It must stop within a second, whether or not the server answers, and
+// use no lease afterwards.
+func (w *world) release(silent bool, faulty *bool) {
+	*faulty = silent
+	if w.using == nil {
+		w.Fatalf("at %s: bound without a lease", w.now)
+	}
+	w.using = nil
+	w.carryOut(w.client.Release(w.now))
+	for until := w.now + time.Second; w.client.State() != Stopped; {
+		at, ok := w.client.Wake()
+		if !ok || at > until {
+			w.Fatalf("at %s: released, in state %s until %s", w.now, w.client.State(), at)
+		}
+		w.now = max(w.now, at)
+		w.carryOut(w.client.Tick(w.now))
+	}
+	if _, ok := w.client.Wake(); ok || w.client.Lease() != nil || len(w.client.LinkUp(w.now)) > 0 {
+		w.Fatalf("at %s: a stopped client goes on", w.now)
 	}
 }
 
@@ -209,6 +235,9 @@ func TestModel6(t *testing.T) {
 			if err != nil {
 				w.Fatal(err)
 			}
+			if m.MessageType == dhcpv6.MessageTypeDecline || m.MessageType == dhcpv6.MessageTypeRelease {
+				return w.takeBack(m, *faulty)
+			}
 			if *faulty && w.random.IntN(20) == 0 {
 				addr++
 			}
@@ -242,6 +271,23 @@ func TestModel6(t *testing.T) {
 			return reply6(m, answer, ip, life, status), true
 		}
 	})
+}
+
+// takeBack is the server's answer to a Decline or a Release. It fails if the client repeats a
+// message more often than once, or one that was answered.
+func (w *world) takeBack(m *dhcpv6.Message, faulty bool) (Packet, bool) {
+	if w.returned[m.TransactionID]++; w.returned[m.TransactionID] > 2 {
+		w.Fatalf("at %s: %s for the third time, or after its Reply", w.now, m.MessageType)
+	}
+	if faulty && w.random.IntN(2) == 0 {
+		return Packet{}, false
+	}
+	w.returned[m.TransactionID] = 2
+	status := iana.StatusSuccess
+	if faulty && w.random.IntN(2) == 0 {
+		status = iana.StatusNoBinding
+	}
+	return reply6(m, dhcpv6.MessageTypeReply, netip.Addr{}, 0, status), true
 }
 
 // ofServer6 is the server's DUID in the tests.

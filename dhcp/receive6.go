@@ -110,6 +110,10 @@ func (c *Client6) replied(now time.Duration, m *dhcpv6.Message, p Packet) []Acti
 		return c.Tick(now)
 	case Requesting, Renewing, Rebinding:
 		return c.leased(now, m, p)
+	case Declining: // completed, with whichever status (section 18.2.10.2)
+		return c.endDecline(now)
+	case Releasing:
+		return c.stop()
 	}
 	return nil
 }

@@ -32,6 +32,12 @@ func (c *Client6) again(now time.Duration) []Action {
 		return c.transmit(now, dhcpv6.MessageTypeConfirm, nil, c.lease.Address.Addr())
 	case Informing:
 		return c.transmit(now, dhcpv6.MessageTypeInformationRequest, nil, netip.Addr{})
+	case Declining:
+		return c.transmit(now, dhcpv6.MessageTypeDecline, c.pending, c.pending.Address.Addr())
+	case Releasing:
+		sent := c.transmit(now, dhcpv6.MessageTypeRelease, c.pending, c.pending.Address.Addr())
+		c.wake = now + backoff(c.random, releaseWait, longestWait6, c.sent-1)
+		return sent
 	case Renewing:
 		sent := c.transmit(now, dhcpv6.MessageTypeRenew, c.lease, c.lease.Address.Addr())
 		c.wake = now + extendWait(c.random, c.lease, c.t2()-now)
@@ -44,30 +50,43 @@ func (c *Client6) again(now time.Duration) []Action {
 	return c.solicit(now)
 }
 
-// Decline implements [Client].
+// Decline implements [Client]. The message is repeated until a server confirms it (section 18.2.8).
 func (c *Client6) Decline(now time.Duration) []Action {
 	if c.state != Checking {
 		return nil
 	}
-	l, old := c.pending, c.lease
-	c.enter(now, Init)
-	declined := []Action{c.send(now, dhcpv6.MessageTypeDecline, l, l.Address.Addr())}
-	c.seen.add("%s leased %s, which another host has", l.Server, l.Address)
-	c.pending, c.wish = nil, netip.Addr{}
-	if old != nil {
-		c.state = Rebinding
-	}
-	c.setBack(now, 0, longestWait6)
-	return declined
+	c.seen.add("%s leased %s, which another host has", c.pending.Server, c.pending.Address)
+	c.wish = netip.Addr{}
+	c.enter(now, Declining)
+	return c.again(now)
 }
 
-// Release implements [Client].
+// endDecline goes on after an address was declined: with the lease in use, or with a new
+// Solicit after a pause.
+func (c *Client6) endDecline(now time.Duration) []Action {
+	next := Init
+	if c.lease != nil {
+		next = Rebinding
+	}
+	c.pending = nil
+	c.enter(now, next)
+	c.setBack(now, 0, longestWait6)
+	return nil
+}
+
+// Release implements [Client]. The message is repeated until a server confirms it (section 18.2.7).
 func (c *Client6) Release(now time.Duration) []Action {
 	l := c.lease
-	c.enter(now, Stopped)
-	c.wake, c.lease, c.pending = 0, nil, nil
+	c.lease, c.pending = nil, l
 	if l == nil {
-		return nil
+		return c.stop()
 	}
-	return []Action{c.send(now, dhcpv6.MessageTypeRelease, l, l.Address.Addr())}
+	c.enter(now, Releasing)
+	return c.again(now)
+}
+
+// stop ends the client.
+func (c *Client6) stop() []Action {
+	c.state, c.wake, c.pending = Stopped, 0, nil
+	return nil
 }

@@ -157,7 +157,7 @@ func (a *attaching) keepDHCPLeases(ctx context.Context, all []*leasing) error {
 		plumb.SetLease(l.client, l.got, exchange.Now())
 		l.r.Addresses = plumb.Addresses(l.r.Addresses, netip.Prefix{}, l.got.Address)
 		if l.client.Release {
-			a.undo.push("lease of "+l.got.Address.String(), func(context.Context) error { return a.giveLeaseBack(l) })
+			a.undo.push("lease of "+l.got.Address.String(), func(ctx context.Context) error { return a.giveLeaseBack(ctx, l) })
 		}
 	}
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
@@ -232,13 +232,9 @@ func (a *attaching) explainLeasing(l *leasing) error {
 	return fmt.Errorf("interface %q (%s, on %s): %w; %s", l.r.Interface, l.r.MAC, l.r.Parent, l.err, remedy)
 }
 
-// giveLeaseBack sends the RELEASE of a lease that is not used after all.
-func (a *attaching) giveLeaseBack(l *leasing) error {
-	send, err := dhcp.ReleaseOf(plumb.Lease(l.client), l.r.MAC)
-	if err != nil {
-		return err
-	}
-	return a.ns.Do(func() error { return exchange.SendOnce(l.r.LinkIndex, l.r.MAC, send) })
+// giveLeaseBack releases a lease that is not used after all.
+func (a *attaching) giveLeaseBack(ctx context.Context, l *leasing) error {
+	return exchange.GiveBack(ctx, a.ns, l.r.LinkIndex, l.r.MAC, plumb.Client(l.r, l.client, nil))
 }
 
 // addDHCPAddresses adds the addresses of an interface's DHCP leases with their lifetimes, and sets

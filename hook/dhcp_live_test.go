@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"berth/internal/state"
 	"berth/internal/testnet"
 )
 
@@ -170,24 +169,28 @@ func TestDHCPConflict(t *testing.T) {
 	h.mustStart(b)
 	taken := h.attachments("a")[0].Addresses[0]
 	h.mustStop(b)
-	squatter := testnet.Namespace(t)
-	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "link", h.parent, "name", "eth0", "netns", squatter.Path(), "type", "macvlan", "mode", "bridge")
-	testnet.Up(t, squatter, "eth0")
-	testnet.Address(t, squatter, "eth0", taken.String())
+	h.squat(taken.String())
 	b = h.box("a", "lan")
 	h.mustStart(b)
 	if got := h.attachments("a")[0].Addresses; len(got) != 1 || got[0] == taken {
 		t.Errorf("addresses %v, although another host has %s", got, taken)
 	}
 	requireContains(t, server.Log(), "DHCPDECLINE")
-	var counts map[string]uint64
-	if err := h.store.View(t.Context(), func(tx *state.Tx) error { counts = tx.DHCPMessages(); return nil }); err != nil {
-		t.Fatal(err)
-	}
+	counts := h.dhcpMessages()
 	if counts["discover"] == 0 || counts["offer"] == 0 || counts["request"] == 0 || counts["ack"] == 0 || counts["decline"] != 1 {
 		t.Errorf("messages %v", counts)
 	}
 	h.mustStop(b)
+}
+
+// squat makes another host on the LAN that has an address.
+func (h *host) squat(address string) {
+	h.Helper()
+	squatter := testnet.Namespace(h.T)
+	testnet.Run(h.T, testnet.Here(h.T), "ip", "link", "add", "link", h.parent, "name", "eth0", "netns", squatter.Path(),
+		"type", "macvlan", "mode", "bridge")
+	testnet.Up(h.T, squatter, "eth0")
+	testnet.Address(h.T, squatter, "eth0", address)
 }
 
 // TestDHCPRemembered: a lease that was not given back is asked for again without a
@@ -205,21 +208,4 @@ func TestDHCPRemembered(t *testing.T) {
 		t.Errorf("%d DISCOVERs in\n%s", n, server.Log())
 	}
 	requireLacks(t, server.Log(), "DHCPRELEASE")
-}
-
-// TestDHCPv6 takes an address of each server that has DHCPv6.
-func TestDHCPv6(t *testing.T) {
-	t.Parallel()
-	for _, kind := range testnet.DHCPServers {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			h, _ := dhcpHost(t, testnet.DHCPConfig{Kind: kind, Seconds: 600, IPv6: true})
-			h.network("lan", "parent = 'PARENT'\nipv6 = 'dhcp'\n[[subnet]]\nsubnet = '198.51.100.0/24'\n")
-			b := h.box("a", "lan")
-			h.mustStart(b)
-			requireContains(t, ipIn(t, b.ns, "-6 -o addr show net1"), "inet6 2001:db8::1", "/128", "valid_lft")
-			requireContains(t, ipIn(t, b.ns, "-4 -o addr show net1"), "198.51.100.1/24")
-			h.mustStop(b)
-		})
-	}
 }

@@ -172,15 +172,14 @@ func (r *Releaser) Attachment(ctx context.Context, key string) error {
 	return r.releaseAll(ctx, []*state.Attachment{a})
 }
 
-// releaseAll releases attachments: it sends the releases of their DHCP leases, deletes the
+// releaseAll releases attachments: it gives their DHCP leases back, deletes the
 // links, then the VLANs without other users, then ends the records in one transaction. If a
 // link or VLAN cannot be deleted, its attachment keeps its record and its addresses; the others
 // are released.
 func (r *Releaser) releaseAll(ctx context.Context, all []*state.Attachment) error {
 	var errs []error
-	sent := make(map[string]int) // messages that gave leases back, by attachment
+	sent := r.giveLeasesBack(ctx, all)
 	all = slices.DeleteFunc(all, func(a *state.Attachment) bool {
-		sent[a.Key()] = r.sendReleases(a)
 		err := r.removeLink(ctx, a)
 		if err == nil {
 			r.restoreDefaults(a)
