@@ -21,7 +21,7 @@ func TestSiblingProgramRefused(t *testing.T) {
 	spec, err := loadDatapath()
 	must(t, err)
 	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Return()} // R0 is not set
-	_, err = planMigration(p, spec, 0)
+	_, err = prepareMigration(p, spec, 0)
 	must(t, err)
 	l, err := assignObjects(spec, p)
 	if err != nil {

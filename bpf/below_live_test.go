@@ -26,7 +26,7 @@ func newBridged(t *testing.T) *lab {
 // nothingAhead checks that the parent counts.
 func (l *lab) nothingAhead(what string) {
 	l.Helper()
-	if at := l.parentAttachment(); at.Kind == "" || len(at.Ahead) != 0 {
+	if at := l.parentAttachment(); at.Kind == "" || len(at.ProgramsAhead) != 0 {
 		l.Errorf("%s: %+v, want nothing ahead", what, at)
 	}
 }
@@ -72,7 +72,7 @@ func TestPortTCXAhead(t *testing.T) {
 			l.nothingAhead("at the port's egress")
 		}
 		must(t, theirs.Close())
-		testnet.Eventually(t, "nothing ahead", func() bool { return len(l.parentAttachment().Ahead) == 0 })
+		testnet.Eventually(t, "nothing ahead", func() bool { return len(l.parentAttachment().ProgramsAhead) == 0 })
 	}
 }
 

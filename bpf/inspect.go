@@ -15,10 +15,10 @@ type Attachment struct {
 	Kind string // TCX or Clsact
 	Old  bool   // whether one is of an earlier run
 
-	// Ahead lists the programs and chains that get frames before berth's programs: XDP, TC
+	// ProgramsAhead lists the programs and chains that get frames before berth's programs: XDP, TC
 	// and nftables, on the parent or on the interfaces below it. Each can drop frames, or
 	// pass them on, unseen by berth's.
-	Ahead []string
+	ProgramsAhead []string
 }
 
 // kindAt returns the attach type of both of berth's programs on an interface, or "" if not
@@ -31,13 +31,13 @@ func (d *Datapath) kindAt(ifindex int) (string, error) {
 // inspectParent reads the TC programs of an interface from the kernel. Kind is "" if berth's are
 // not both in their places.
 func (d *Datapath) inspectParent(ifindex int) (at Attachment, err error) {
-	at.Ahead, at.Old, err = d.inspectTCX(ifindex)
+	at.ProgramsAhead, at.Old, err = d.inspectTCX(ifindex)
 	if err != nil && !errors.Is(err, errNotOn) {
 		return at, err
 	}
 	if at.Kind = TCX; err != nil {
 		at.Kind = Clsact
-		at.Ahead, at.Old, err = d.inspectClsact(ifindex)
+		at.ProgramsAhead, at.Old, err = d.inspectClsact(ifindex)
 	}
 	if errors.Is(err, errNotOn) {
 		return Attachment{}, nil

@@ -21,7 +21,7 @@ func (d *Datapath) Attached() (map[int]Attachment, error) {
 		if err == nil && at.Kind != "" {
 			var before []string
 			before, err = d.aheadBelow(ifindex, chains)
-			at.Ahead = append(before, at.Ahead...)
+			at.ProgramsAhead = append(before, at.ProgramsAhead...)
 			found[ifindex] = at
 		}
 		if err != nil {

@@ -29,7 +29,7 @@ func (l *lab) parentAttachment() (at Attachment) {
 // aheadNames fails unless exactly one program is ahead, and its text has these words.
 func (l *lab) aheadNames(words ...string) {
 	l.Helper()
-	ahead := l.parentAttachment().Ahead
+	ahead := l.parentAttachment().ProgramsAhead
 	if len(ahead) != 1 {
 		l.Fatalf("ahead: %q, want one", ahead)
 	}
@@ -67,7 +67,7 @@ func TestTCXAhead(t *testing.T) {
 	eachAttachKind(t, func(t *testing.T, kind string) {
 		needTCX(t)
 		l := newLab(t, Options{Attach: kind})
-		if at := l.parentAttachment(); len(at.Ahead) != 0 || at.Old || at.Kind != kind {
+		if at := l.parentAttachment(); len(at.ProgramsAhead) != 0 || at.Old || at.Kind != kind {
 			t.Errorf("alone: %+v", at)
 		}
 		p := namedProgram(t, "theirs", ebpf.SchedCLS, -1)
@@ -75,7 +75,7 @@ func TestTCXAhead(t *testing.T) {
 			theirs := l.attachFirst(p, w)
 			l.aheadNames("tcx", w.String(), `"theirs"`)
 			must(t, theirs.Close())
-			testnet.Eventually(t, "nothing ahead", func() bool { return len(l.parentAttachment().Ahead) == 0 })
+			testnet.Eventually(t, "nothing ahead", func() bool { return len(l.parentAttachment().ProgramsAhead) == 0 })
 		}
 		if kind == TCX {
 			l.inHost(func() error {
@@ -85,7 +85,7 @@ func TestTCXAhead(t *testing.T) {
 				}
 				return err
 			})
-			if at := l.parentAttachment(); len(at.Ahead) != 0 {
+			if at := l.parentAttachment(); len(at.ProgramsAhead) != 0 {
 				t.Errorf("behind ours: %+v", at)
 			}
 		}
@@ -121,7 +121,7 @@ func TestXDPAhead(t *testing.T) {
 			l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, p.FD(), flag) })
 			l.aheadNames("XDP", mode, `"steals"`, `"eth0"`)
 			l.inHost(func() error { return netlink.LinkSetXdpFdWithFlags(eth0, -1, flag) })
-			if at := l.parentAttachment(); len(at.Ahead) != 0 || at.Kind != kind {
+			if at := l.parentAttachment(); len(at.ProgramsAhead) != 0 || at.Kind != kind {
 				t.Errorf("after it: %+v", at)
 			}
 		}
@@ -158,7 +158,7 @@ func TestAttachRepairsLostPrograms(t *testing.T) {
 			}
 			l.attachDatapath()
 			l.requireCounting(c, "attached again")
-			if at := l.parentAttachment(); at.Kind != tt.kind || at.Old || len(at.Ahead) != 0 {
+			if at := l.parentAttachment(); at.Kind != tt.kind || at.Old || len(at.ProgramsAhead) != 0 {
 				t.Errorf("%+v after attaching again", at)
 			}
 		})

@@ -133,7 +133,7 @@ func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
-	m, err := planMigration(p, spec, o.MaxEndpoints)
+	m, err := prepareMigration(p, spec, o.MaxEndpoints)
 	if err != nil {
 		return nil, err
 	}

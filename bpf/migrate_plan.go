@@ -11,10 +11,10 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// planMigration compares the pinned maps, and their description, with the wanted ones, and
+// prepareMigration compares the pinned maps, and their description, with the wanted ones, and
 // sets the sizes in spec. If they differ, it also makes the directory of the new maps and pins
 // the unchanged ones in it: step 1 of [migration], without the copying.
-func planMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
+func prepareMigration(p pins, spec *ebpf.CollectionSpec, endpoints uint32) (*migration, error) {
 	was, err := p.pinnedDescription()
 	if err != nil {
 		return nil, err

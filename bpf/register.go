@@ -53,8 +53,9 @@ func (m *Maps) checkEndpoint(e Endpoint) error {
 	return nil
 }
 
-// registerKeys sets the VLAN first, then the MAC, then the namespace and the addresses. The MAC
-// comes before those two, because without it the endpoint's own frames would look forged.
+// registerKeys sets the VLAN first, then the MAC, then the namespace and the addresses. Without the
+// VLAN, the programs on the trunk would examine the endpoint's frames too. The MAC comes before the
+// last two, because without it the endpoint's own frames would look forged.
 func (m *Maps) registerKeys(e Endpoint) error {
 	if e.OfVLAN != (VLAN{}) {
 		if err := setUnlessEqual(m, mapVLANs, e.OfVLAN.makeKey(), uint32(e.ParentIndex)); err != nil {

@@ -20,8 +20,8 @@ import (
 	"berth/specs"
 )
 
-// Ahead is the work of a prober on one network.
-type Ahead struct {
+// ProbeRequest is the work of a prober on one network.
+type ProbeRequest struct {
 	Network string
 	Taken   []netip.Addr // a start uses them without a probe of its own: they are probed for once more
 }
@@ -29,8 +29,8 @@ type Ahead struct {
 // Bounds of a prober: the number of addresses of a family that it probes for, and the time
 // that it takes beside the probe.
 const (
-	aheadCount = 16
-	aheadExtra = 2 * time.Second
+	maxProbedAhead = 16
+	proberExtra    = 2 * time.Second
 )
 
 // proberKey is the lock of the prober of a network.
@@ -41,7 +41,7 @@ func proberKey(name string) string { return "ahead " + name }
 // the parents, so it needs no container, and no container receives its probes. It makes no
 // interface and leases no address. A network that another prober works on already, or that
 // cannot be probed, is left out.
-func (h *Hook) ProbeAhead(ctx context.Context, all []Ahead) error {
+func (h *Hook) ProbeAhead(ctx context.Context, all []ProbeRequest) error {
 	if !h.hasState() {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (h *Hook) ProbeAhead(ctx context.Context, all []Ahead) error {
 	if len(p.jobs) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.listen+aheadExtra)
+	ctx, cancel := context.WithTimeout(ctx, p.listen+proberExtra)
 	defer cancel()
 	return p.probeJobs(ctx)
 }
@@ -80,14 +80,14 @@ func (h *Hook) hasState() bool {
 // prober probes for the addresses of several networks at once.
 type prober struct {
 	*Hook
-	jobs   []*aheadJob
+	jobs   []*probeJob
 	listen time.Duration // the longest conflict_timeout
 	free   []func()
 }
 
-// aheadJob is the part of one network.
-type aheadJob struct {
-	Ahead
+// probeJob is the part of one network.
+type probeJob struct {
+	ProbeRequest
 	domain string
 	mac    specs.MAC
 	link   network.LinkInfo // the parent
@@ -101,7 +101,7 @@ func (p *prober) releaseLocks() {
 	}
 }
 
-func (p *prober) addNetwork(each Ahead, host []netip.Addr) error {
+func (p *prober) addNetwork(each ProbeRequest, host []netip.Addr) error {
 	n, err := config.Network(p.Dirs.Config, each.Network)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (p *prober) addNetwork(each Ahead, host []netip.Addr) error {
 		return err // without a carrier nothing answers
 	}
 	at := state.Attachment{ParentIndex: parent.Index, TrunkIndex: parent.TrunkIndex, VLAN: parent.VLAN}
-	job := &aheadJob{Ahead: each, domain: at.Domain(), mac: parent.MAC, link: link}
+	job := &probeJob{ProbeRequest: each, domain: at.Domain(), mac: parent.MAC, link: link}
 	unlock, err := p.Store.TryHold(proberKey(each.Network))
 	if err == nil {
 		p.free = append(p.free, unlock)
@@ -166,10 +166,10 @@ func (p *prober) probeJobs(ctx context.Context) error {
 
 // chooseNext chooses the addresses that the next starts will take, without those that were
 // seen free a short time ago.
-func (job *aheadJob) chooseNext(tx *state.Tx, now time.Duration) {
+func (job *probeJob) chooseNext(tx *state.Tx, now time.Duration) {
 	known, leases := lease.Sightings(tx, job.domain), lease.In(tx, job.domain)
 	for fam := range families {
-		left := aheadCount
+		left := maxProbedAhead
 		for _, pool := range job.pools[fam] {
 			next := leases.NextFree(pool, left)
 			left -= len(next)
@@ -184,7 +184,7 @@ func (job *aheadJob) chooseNext(tx *state.Tx, now time.Duration) {
 // markNext marks the addresses that are probed for, so that a start waits for the result
 // instead of probing itself. It does not replace a sighting that is still valid, so that no
 // start waits for the new one.
-func (job *aheadJob) markNext(tx *state.Tx, now time.Duration) error {
+func (job *probeJob) markNext(tx *state.Tx, now time.Duration) error {
 	known := lease.Sightings(tx, job.domain)
 	fresh := slices.DeleteFunc(slices.Clone(job.next), func(a netip.Addr) bool {
 		s := lease.FindSighting(known, a)
@@ -193,7 +193,7 @@ func (job *aheadJob) markNext(tx *state.Tx, now time.Duration) error {
 	return lease.See(tx, job.domain, now, job.sightings(fresh, now, 0))
 }
 
-func (job *aheadJob) sightings(addrs []netip.Addr, at, listened time.Duration) (all []lease.Sighting) {
+func (job *probeJob) sightings(addrs []netip.Addr, at, listened time.Duration) (all []lease.Sighting) {
 	for _, a := range addrs {
 		all = append(all, lease.Sighting{Addr: a, At: at, Listened: listened, Link: linkState(&job.link)})
 	}
@@ -255,7 +255,7 @@ func (p *prober) stamp() error {
 
 // isAnswered reports whether a host has an address. If a container has it too, the
 // conflict is logged.
-func (p *prober) isAnswered(job *aheadJob, a netip.Addr, conflicts []network.Conflict) bool {
+func (p *prober) isAnswered(job *probeJob, a netip.Addr, conflicts []network.Conflict) bool {
 	for _, c := range conflicts {
 		if c.Interface != job.link.Name || c.Addr != a {
 			continue

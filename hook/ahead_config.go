@@ -6,7 +6,7 @@ import (
 
 	"berth/internal/config"
 	"berth/network"
-	berth "berth/specs"
+	"berth/specs"
 )
 
 // ProbeBundle is ProbeAhead for the networks that the annotations in a bundle's config.json
@@ -14,7 +14,7 @@ import (
 func (h *Hook) ProbeBundle(ctx context.Context, path string) error {
 	var bundle struct{ Annotations map[string]string }
 	readJSON(path, &bundle)
-	selections, err := berth.ParseAnnotations(bundle.Annotations)
+	selections, err := specs.ParseAnnotations(bundle.Annotations)
 	if err != nil || len(selections) == 0 {
 		return err
 	}
@@ -31,10 +31,10 @@ func (h *Hook) ProbeBundle(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	var all []Ahead
+	var all []ProbeRequest
 	for _, r := range requests {
 		if r.InPlace == nil {
-			all = append(all, Ahead{Network: r.Net.Name})
+			all = append(all, ProbeRequest{Network: r.Net.Name})
 		}
 	}
 	return h.ProbeAhead(ctx, all)

@@ -60,7 +60,7 @@ func (h *aheadHost) logged() string {
 
 func (h *aheadHost) hook() *Hook {
 	hook := h.host.hook()
-	hook.Ahead = func(all []Ahead) error {
+	hook.StartProber = func(all []ProbeRequest) error {
 		h.probers.Go(func() {
 			p := &Hook{Dirs: h.dirs, Store: h.store, Log: slog.New(slog.NewTextHandler(h, nil))}
 			err := p.ProbeAhead(context.WithoutCancel(h.Context()), all)
@@ -131,8 +131,8 @@ func TestTheNextStartsDoNotWait(t *testing.T) {
 	t.Parallel()
 	h := newAheadHost(t)
 	h.settle()
-	if n := len(h.sightings(keep)); n != 2*aheadCount+2 {
-		t.Errorf("%d sightings, want the first container's and %d of each family", n, aheadCount)
+	if n := len(h.sightings(keep)); n != 2*maxProbedAhead+2 {
+		t.Errorf("%d sightings, want the first container's and %d of each family", n, maxProbedAhead)
 	}
 	for _, id := range []string{"b", "c", "d"} {
 		b := h.box(id, "lan")

@@ -33,7 +33,7 @@ type attaching struct {
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order
 	rejected plumb.Rejected
-	seen     []seenFree // of plan.New, in its order
+	seen     []addressSightings // of plan.New, in its order
 }
 
 // runSteps does the steps in order: the record is written before the kernel shows anything, and
@@ -112,7 +112,7 @@ func (a *attaching) makeRecords(ctx context.Context) error {
 		}
 		a.free = append(a.free, unlock)
 		a.records = append(a.records, r)
-		a.seen = append(a.seen, seenFree{})
+		a.seen = append(a.seen, addressSightings{})
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (h *Hook) doorAttachments(ctx context.Context, w Which,
 }
 
 // releaseUnlessHeld releases an attachment unless another process holds it, or another one
-// has its key by now.
+// has taken its key meanwhile.
 func (h *Hook) releaseUnlessHeld(ctx context.Context, seen *state.Attachment) (released bool, err error) {
 	unlock, err := h.Store.TryHold(seen.Key())
 	if errors.Is(err, state.ErrBusy) {

@@ -52,7 +52,7 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 }
 
 // recheckParent returns errParentMoved if the parent of an interface got another index since
-// the reservation: the addresses are leased in the layer-2 domain of the old index, so
+// the claim: the addresses are leased in the layer-2 domain of the old index, so
 // another container could get them in the new one. Once attached, the attachment moves with
 // its parent.
 func (a *attaching) recheckParent(r *state.Attachment) error {

@@ -110,7 +110,7 @@ func (h *Hook) makeAgain(
 	}
 	a := &attaching{
 		Hook: h, container: c, slots: cfg.Agent.MaxEndpoints, attachKind: cfg.Agent.Attach, hostAddresses: facts.Host,
-		plan: &Plan{New: []*Interface{in}}, records: []*state.Attachment{recordAgain(old, in)}, seen: []seenFree{{}},
+		plan: &Plan{New: []*Interface{in}}, records: []*state.Attachment{recordAgain(old, in)}, seen: []addressSightings{{}},
 	}
 	defer a.releaseLocks()
 	if err := a.healSteps(ctx, old); err != nil {
@@ -134,7 +134,7 @@ func (h *Hook) reopenContainer(a *state.Attachment) (c *container, err error) {
 }
 
 // planAgain plans the interface with the name, MAC and addresses of the record. An address that
-// another machine has by now fails the attempt, as a requested one does at a start.
+// another machine took meanwhile fails the attempt, as a requested one does at a start.
 func (h *Hook) planAgain(c *container, a *state.Attachment, request *Request) (*Interface, *Facts, error) {
 	f := emptyFacts()
 	var err error
@@ -246,7 +246,7 @@ func (a *attaching) moveLeases(ctx context.Context, old *state.Attachment) error
 			return err
 		}
 		if len(held) > 0 {
-			return fmt.Errorf("address %s or MAC %s is container %s's on parent %q by now; end that container",
+			return fmt.Errorf("address %s or MAC %s was leased to container %s after parent %q vanished; end that container",
 				held[0].Addr, held[0].MAC, held[0].Container, r.Parent)
 		}
 		for _, v := range old.VLANs() {

@@ -38,10 +38,10 @@ type Hook struct {
 	// cleans up.
 	Unlink func(nsid int, name string) error
 
-	// Ahead, if set, starts a process that calls the method ProbeAhead, and does not wait for
+	// StartProber, if set, starts a process that calls the method ProbeAhead, and does not wait for
 	// it. If it is nil, every start probes for its addresses itself; else it uses those that
 	// a prober has seen free, without a probe of its own.
-	Ahead func([]Ahead) error
+	StartProber func([]ProbeRequest) error
 
 	growWithin time.Duration // how long a start waits for more of a shared pool; 0 for the constant
 

@@ -48,7 +48,7 @@ func runAndDie() int {
 		return 1
 	}
 	if len(os.Args) > 4 { // a prober
-		if err := h.ProbeAhead(context.Background(), []Ahead{{Network: os.Args[4]}}); err != nil {
+		if err := h.ProbeAhead(context.Background(), []ProbeRequest{{Network: os.Args[4]}}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		return 1

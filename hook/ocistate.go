@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"berth/internal/plain"
-	berth "berth/specs"
+	"berth/specs"
 )
 
 // MaxState is the largest state, in bytes, that is read from standard input.
@@ -77,21 +77,21 @@ func readBounded(r io.Reader) ([]byte, error) {
 func parseState(data []byte) (*State, error) {
 	switch {
 	case len(data) == 0:
-		return nil, berth.Invalid("standard input", "", "the container's state as JSON; berth-hook is run by an OCI runtime")
+		return nil, specs.Invalid("standard input", "", "the container's state as JSON; berth-hook is run by an OCI runtime")
 	case len(data) > MaxState:
-		return nil, berth.Invalid("standard input", string(data[:32]), "a container's state of at most %d bytes", MaxState)
+		return nil, specs.Invalid("standard input", string(data[:32]), "a container's state of at most %d bytes", MaxState)
 	}
 	state := new(State)
 	if !plain.Decode(data, state) {
 		if err := checkRawID(data); err != nil {
-			return nil, berth.At("state", err)
+			return nil, specs.At("state", err)
 		}
 		if err := json.Unmarshal(data, state); err != nil {
-			return nil, berth.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
+			return nil, specs.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
 		}
 	}
 	if err := checkID(state.ID); err != nil {
-		return nil, berth.At("state", err)
+		return nil, specs.At("state", err)
 	}
 	return state, nil
 }
@@ -111,15 +111,15 @@ func (h *Hook) Start(ctx context.Context, st *State) error {
 	if err := checkPublished(st); err != nil {
 		return err
 	}
-	selections, err := berth.ParseAnnotations(st.Annotations)
+	selections, err := specs.ParseAnnotations(st.Annotations)
 	if err == nil {
-		selections, err = berth.AddNetworks(selections, h.Networks)
+		selections, err = specs.AddNetworks(selections, h.Networks)
 	}
 	if err != nil || len(selections) == 0 {
 		return err
 	}
 	if st.Pid <= 0 {
-		return berth.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
+		return specs.Invalid("state pid", fmt.Sprint(st.Pid), "the pid of the container's process")
 	}
 	namespace, err := kubernetesNamespace(st.Annotations)
 	if err != nil {

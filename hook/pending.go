@@ -11,7 +11,7 @@ import (
 
 	"berth/internal/state"
 	"berth/network"
-	berth "berth/specs"
+	"berth/specs"
 )
 
 // pendingNetwork returns the engine's own network of a container, as far as a
@@ -109,5 +109,5 @@ func maySetDefault(r Request) bool {
 		return true
 	}
 	return *r.Net.DefaultRoute && slices.ContainsFunc(r.Net.Subnets,
-		func(s berth.Subnet) bool { return s.Gateway.IsValid() })
+		func(s specs.Subnet) bool { return s.Gateway.IsValid() })
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	berth "berth/specs"
+	"berth/specs"
 )
 
 // checkPublished refuses an annotation that comes from the container's image: podman
@@ -21,7 +21,7 @@ func checkPublished(st *State) error {
 	published := imageAnnotations(st.Bundle, st.ID)
 	for _, key := range slices.Sorted(maps.Keys(published)) {
 		value := published[key]
-		if got, ok := st.Annotations[key]; ok && got == value && strings.HasPrefix(key, berth.Prefix) {
+		if got, ok := st.Annotations[key]; ok && got == value && strings.HasPrefix(key, specs.Prefix) {
 			return fmt.Errorf("annotation %s is refused, because its value %q comes from the container's image (podman "+
 				"before 4.6 copies it): "+
 				"set it by --annotation, or use another image", key, value)

@@ -23,7 +23,7 @@ func (r *reservation) probeParent(ctx context.Context, a netip.Addr) ([]network.
 	if err != nil || !link.Carrier {
 		return nil, err
 	}
-	seen, err := r.seenFree(ctx, a, &link)
+	seen, err := r.wasSeenFree(ctx, a, &link)
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +48,9 @@ func (r *reservation) probeParent(ctx context.Context, a netip.Addr) ([]network.
 	return conflicts, r.recordProbe(ctx, s, len(conflicts) == 0)
 }
 
-// seenFree reports whether a prober or an earlier start has seen an address free. A requested
+// wasSeenFree reports whether a prober or an earlier start has seen an address free. A requested
 // address is always probed for.
-func (r *reservation) seenFree(ctx context.Context, a netip.Addr, link *network.LinkInfo) (seen bool, err error) {
+func (r *reservation) wasSeenFree(ctx context.Context, a netip.Addr, link *network.LinkInfo) (seen bool, err error) {
 	if r.Addr.IsValid() {
 		return false, nil
 	}
@@ -79,10 +79,10 @@ func (r *reservation) recordProbe(ctx context.Context, s lease.Sighting, silent 
 // those that this one gets without a probe of its own. An error is logged: the next start then
 // waits for its own probe.
 func (r *reservation) startProber(taken ...netip.Addr) {
-	if r.Ahead == nil || !hasProber(r.net) || len(taken) == 0 && r.Store.Held(proberKey(r.net.Name)) {
+	if r.StartProber == nil || !hasProber(r.net) || len(taken) == 0 && r.Store.Held(proberKey(r.net.Name)) {
 		return
 	}
-	if err := r.Ahead([]Ahead{{Network: r.net.Name, Taken: taken}}); err != nil {
+	if err := r.StartProber([]ProbeRequest{{Network: r.net.Name, Taken: taken}}); err != nil {
 		r.Log.Warn("probe ahead", "error", err)
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"berth/specs"
 )
 
-// seenFree holds the sightings of an interface's addresses, from a prober (see
+// addressSightings holds the sightings of an interface's addresses, from a prober (see
 // [Hook.ProbeAhead]) or a reservation. An address is covered if a sighting replaces its probe, so
 // that the start does not wait.
-type seenFree struct {
+type addressSightings struct {
 	sightings []lease.Sighting // of its addresses from pools, and of reserved ones
 	link      network.LinkInfo // the parent, before the probe
 	covered   []netip.Addr     // used without a wait
@@ -24,7 +24,7 @@ type seenFree struct {
 }
 
 // probesAhead reports whether this run may use addresses that a prober has seen free.
-func (a *attaching) probesAhead(in *Interface) bool { return a.Ahead != nil && hasProber(in.Net) }
+func (a *attaching) probesAhead(in *Interface) bool { return a.StartProber != nil && hasProber(in.Net) }
 
 // usesSightings reports whether this run may use addresses of an interface that were seen
 // free. [Hook.Reserve] has probed for those that it has reserved, with or without a prober.
@@ -153,19 +153,19 @@ func (a *attaching) recordSeen(tx *state.Tx, i int) error {
 // start = true. taken are the interface's addresses that are used without a probe of this
 // run's own. An error is logged: the next start then waits for its own probe.
 func (a *attaching) startProber(want func(i int) (taken []netip.Addr, start bool)) {
-	var all []Ahead
+	var all []ProbeRequest
 	for i, in := range a.plan.New {
 		if !a.probesAhead(in) {
 			continue
 		}
 		if taken, start := want(i); start {
-			all = append(all, Ahead{Network: in.Net.Name, Taken: taken})
+			all = append(all, ProbeRequest{Network: in.Net.Name, Taken: taken})
 		}
 	}
 	if len(all) == 0 {
 		return
 	}
-	if err := a.Ahead(all); err != nil {
+	if err := a.StartProber(all); err != nil {
 		a.Log.Warn("probe ahead", "error", err)
 	}
 }

@@ -19,11 +19,11 @@ const ProberStage = "ahead"
 // proberProgram is the program that has that stage.
 const proberProgram = "berth-hook"
 
-// StartProber returns a function for [Hook.Ahead] that starts a prober. The prober has no
+// StartProber returns a function for [Hook.StartProber] that starts a prober. The prober has no
 // standard streams, so that a reader of the caller's streams does not wait for it, and a
 // session of its own, so that no signal to the caller's group reaches it.
-func StartProber(program string, dirs config.Dirs) func([]Ahead) error {
-	return func(all []Ahead) error {
+func StartProber(program string, dirs config.Dirs) func([]ProbeRequest) error {
+	return func(all []ProbeRequest) error {
 		args := []string{proberProgram, ProberStage, dirs.Config, dirs.State}
 		for _, each := range all {
 			args = append(args, each.format())
@@ -38,7 +38,7 @@ func StartProber(program string, dirs config.Dirs) func([]Ahead) error {
 // StartProberBeside is StartProber with the berth-hook that is installed beside the running
 // program, whose links are resolved. It returns nil if there is none: the caller then probes
 // for each address itself.
-func StartProberBeside(dirs config.Dirs) func([]Ahead) error {
+func StartProberBeside(dirs config.Dirs) func([]ProbeRequest) error {
 	self, err := os.Executable()
 	if err == nil {
 		self, err = filepath.EvalSymlinks(self)
@@ -53,7 +53,7 @@ func StartProberBeside(dirs config.Dirs) func([]Ahead) error {
 	return StartProber(program, dirs)
 }
 
-func (a Ahead) format() string {
+func (a ProbeRequest) format() string {
 	text := a.Network
 	for i, addr := range a.Taken {
 		text += map[bool]string{true: "=", false: ","}[i == 0] + addr.String()
@@ -61,9 +61,9 @@ func (a Ahead) format() string {
 	return text
 }
 
-// ParseAhead parses an argument of a prober: the name of a network, and the addresses that
+// ParseProbeRequest parses an argument of a prober: the name of a network, and the addresses that
 // are probed for once more.
-func ParseAhead(text string) (a Ahead, err error) {
+func ParseProbeRequest(text string) (a ProbeRequest, err error) {
 	name, list, taken := strings.Cut(text, "=")
 	a.Network = name
 	if !taken {

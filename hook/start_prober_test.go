@@ -13,17 +13,17 @@ import (
 
 func TestAheadArgument(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Ahead{
+	for text, want := range map[string]ProbeRequest{
 		"lan":                       {Network: "lan"},
 		"lan=192.0.2.1":             {Network: "lan", Taken: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
 		"lan=192.0.2.1,2001:db8::1": {Network: "lan", Taken: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
 	} {
-		got, err := ParseAhead(text)
+		got, err := ParseProbeRequest(text)
 		if err != nil || !reflect.DeepEqual(got, want) || got.format() != text {
 			t.Errorf("%q: %+v, %v, formatted %q", text, got, err, got.format())
 		}
 	}
-	if _, err := ParseAhead("lan=x"); err == nil {
+	if _, err := ParseProbeRequest("lan=x"); err == nil {
 		t.Error("a text that is no address was accepted")
 	}
 }
@@ -35,7 +35,7 @@ func TestStartProber(t *testing.T) {
 	program, written := filepath.Join(dir, "berth-hook"), filepath.Join(dir, "written")
 	testnet.Script(t, program, "echo \"$@\" > "+written)
 	start := StartProber(program, config.Dirs{Config: "/c", State: "/s"})
-	if err := start([]Ahead{{Network: "lan"}, {Network: "dmz", Taken: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}}); err != nil {
+	if err := start([]ProbeRequest{{Network: "lan"}, {Network: "dmz", Taken: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}}); err != nil {
 		t.Fatal(err)
 	}
 	const want = "ahead /c /s lan dmz=192.0.2.9\n"

@@ -46,15 +46,15 @@ func (f flaws) markParents(parents []specs.ParentStatus) {
 // aheadText returns a sentence on the programs that get the parent's frames before berth's,
 // with the remedy, or "" if there are none.
 func aheadText(parent string, at bpf.Attachment) string {
-	if len(at.Ahead) == 0 {
+	if len(at.ProgramsAhead) == 0 {
 		return ""
 	}
 	help := "remove it, or attach it after berth's"
-	if at.Kind == bpf.TCX && !strings.Contains(at.Ahead[0], " on \"") { // of the parent itself, by TC
+	if at.Kind == bpf.TCX && !strings.Contains(at.ProgramsAhead[0], " on \"") { // of the parent itself, by TC
 		help += ": `berth agent detach` and `berth agent attach` put berth's first"
 	}
 	return fmt.Sprintf("parent %q: frames may pass uncounted, because berth's programs run after %s; %s",
-		parent, strings.Join(at.Ahead, ", "), help)
+		parent, strings.Join(at.ProgramsAhead, ", "), help)
 }
 
 // detachParent removes the programs from a parent that is no longer wanted. If a hook has

@@ -120,7 +120,7 @@ func TestPlanParents(t *testing.T) {
 		},
 		"another's program is ahead": {
 			world{networks: []*specs.Network{testNetwork("lan", "eth1")}, links: []link{eth1}, done: map[int]specs.MAC{4: macA},
-				attached: map[int]bpf.Attachment{4: {Kind: "tcx", Ahead: []string{"tcx ingress program id 7"}}}},
+				attached: map[int]bpf.Attachment{4: {Kind: "tcx", ProgramsAhead: []string{"tcx ingress program id 7"}}}},
 			plan{parents: []specs.ParentStatus{{Name: "eth1", Index: 4, MAC: macA, State: specs.ParentFailed, Attach: "tcx",
 				Networks: []string{"lan"}, Problem: `parent "eth1": frames may pass uncounted, because berth's programs run after ` +
 					"tcx ingress program id 7; remove it, or attach it after berth's: " +

@@ -82,7 +82,7 @@ static __always_inline struct drops *drops_now(void)
  * note is deleted, so that its copies pass. The note of a frame longer than HASHED_BYTES
  * stays: the two may be equal only in the part that is hashed.
  */
-__noinline int copies_judged(struct __sk_buff *skb, bool dropped)
+__noinline int copies_update(struct __sk_buff *skb, bool dropped)
 {
 	struct drops *d = drops_now();
 	__u32 now;

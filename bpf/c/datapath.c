@@ -119,7 +119,7 @@ int berth_egress(struct __sk_buff *skb)
 		return NEXT;
 	verdict = egress_any(skb, &f);
 	if (frame_cast(&f) != UNICAST)
-		copies_judged(skb, verdict == DROP);
+		copies_update(skb, verdict == DROP);
 	return verdict;
 }
 
@@ -253,7 +253,7 @@ int berth_ingress(struct __sk_buff *skb)
 		claim_judge(skb, &f);
 	/* A program on the parent cannot see which endpoints receive a group frame. */
 	if (frame_cast(&f) != UNICAST) {
-		copies_judged(skb, false);
+		copies_update(skb, false);
 		if (from && !(from->is.flags & ENDPOINT_PARENT))
 			group_judge(skb, &f, from);
 		return NEXT;

@@ -52,7 +52,7 @@ func checkCall(arguments []string) error {
 
 func answer(ctx context.Context, h *hook.Hook, _ []string) int {
 	p := &cni.Plugin{
-		Dirs: h.Dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible, Ahead: h.Ahead,
+		Dirs: h.Dirs, Store: h.Store, Log: h.Log, Interruptible: h.Interruptible, StartProber: h.StartProber,
 		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout,
 	}
 	return p.Run(ctx)

@@ -53,7 +53,7 @@ func serveDocker(dirs config.Dirs, socket, networks string, log *slog.Logger) er
 	defer stop()
 	store := state.Open(dirs.State)
 	newHook := func() *hook.Hook {
-		return &hook.Hook{Dirs: dirs, Store: store, Log: log, Ahead: probeAhead(dirs, store, log)}
+		return &hook.Hook{Dirs: dirs, Store: store, Log: log, StartProber: probeAhead(dirs, store, log)}
 	}
 	s := &docker.Server{
 		Dirs: dirs, Networks: docker.Networks{Dir: networks}, Store: store, NewHook: newHook, Log: log,
@@ -64,8 +64,8 @@ func serveDocker(dirs config.Dirs, socket, networks string, log *slog.Logger) er
 
 // probeAhead returns a function that probes for the addresses of the next containers beside
 // docker's calls.
-func probeAhead(dirs config.Dirs, store *state.Store, log *slog.Logger) func([]hook.Ahead) error {
-	return func(all []hook.Ahead) error {
+func probeAhead(dirs config.Dirs, store *state.Store, log *slog.Logger) func([]hook.ProbeRequest) error {
+	return func(all []hook.ProbeRequest) error {
 		go func() {
 			h := &hook.Hook{Dirs: dirs, Store: store, Log: log}
 			if err := h.ProbeAhead(context.Background(), all); err != nil {

@@ -36,9 +36,9 @@ func runAhead(args []string) int {
 	if filepath.IsAbs(args[2]) {
 		return prober(dirs, func(ctx context.Context, h *hook.Hook) error { return h.ProbeBundle(ctx, args[2]) })
 	}
-	var all []hook.Ahead
+	var all []hook.ProbeRequest
 	for _, text := range args[2:] {
-		a, err := hook.ParseAhead(text)
+		a, err := hook.ParseProbeRequest(text)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "berth-hook:", err)
 			return 2

@@ -104,7 +104,7 @@ func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), untilSignal, startUnlink
-	h.Ahead = hook.StartProber("/proc/self/exe", h.Dirs)
+	h.StartProber = hook.StartProber("/proc/self/exe", h.Dirs)
 	log, closeLog := hook.OpenLog(h.Store)
 	defer closeLog()
 	h.Log = log

@@ -33,10 +33,10 @@ type Plugin struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 
-	// Step, Interruptible and Ahead are those of the hook.
+	// Step, Interruptible and StartProber are those of the hook.
 	Step          func(name string) error
 	Interruptible func(context.Context) context.Context
-	Ahead         func([]hook.Ahead) error
+	StartProber   func([]hook.ProbeRequest) error
 }
 
 // operation is one of CNI's operations.
@@ -127,5 +127,5 @@ func (p *Plugin) readConfiguration(ctx context.Context) ([]byte, error) {
 
 func (p *Plugin) newHook() *hook.Hook {
 	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log, Step: p.Step,
-		Interruptible: p.Interruptible, Ahead: p.Ahead}
+		Interruptible: p.Interruptible, StartProber: p.StartProber}
 }

@@ -23,8 +23,8 @@ type host struct {
 	*Server
 	parent string
 	wire   *testnet.NS
-	step   func(string) error       // of the hook
-	ahead  func([]hook.Ahead) error // of the hook
+	step   func(string) error              // of the hook
+	ahead  func([]hook.ProbeRequest) error // of the hook
 }
 
 const pool24 = space + " 192.0.2.0/24"
@@ -42,7 +42,7 @@ func newHost(t *testing.T) *host {
 	h.Server = newServer(t)
 	h.Dirs, h.Store = dirs, state.Open(dirs.State)
 	h.NewHook = func() *hook.Hook {
-		return &hook.Hook{Dirs: dirs, Store: h.Store, Log: h.Server.Log, Step: h.step, Ahead: h.ahead}
+		return &hook.Hook{Dirs: dirs, Store: h.Store, Log: h.Server.Log, Step: h.step, StartProber: h.ahead}
 	}
 	h.Allow = h.NewHook().Allow
 	h.Server.Log = slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -82,7 +82,7 @@ func TestAddressesSeenFree(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	var taken []netip.Addr
-	h.ahead = func(all []hook.Ahead) error {
+	h.ahead = func(all []hook.ProbeRequest) error {
 		for _, each := range all {
 			taken = append(taken, each.Taken...)
 		}

@@ -41,7 +41,7 @@ func openHook(dirs config.Dirs) (h *hook.Hook, closeLog func()) {
 	store := state.Open(dirs.State)
 	log, closeLog := hook.OpenLog(store)
 	return &hook.Hook{
-		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal, Ahead: hook.StartProberBeside(dirs),
+		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal, StartProber: hook.StartProberBeside(dirs),
 	}, closeLog
 }
 

@@ -138,12 +138,12 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox,
 }
 
 func (p *Plugin) newHook(log *slog.Logger) *hook.Hook {
-	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: log, Step: p.Step, Ahead: p.probeAhead}
+	return &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: log, Step: p.Step, StartProber: p.probeAhead}
 }
 
 // probeAhead probes for the addresses of the next pods beside the requests of the runtime.
 // It ends by itself, seconds later at most.
-func (p *Plugin) probeAhead(all []hook.Ahead) error {
+func (p *Plugin) probeAhead(all []hook.ProbeRequest) error {
 	p.probers.Go(func() {
 		h := &hook.Hook{Dirs: p.Dirs, Store: p.Store, Log: p.Log}
 		if err := h.ProbeAhead(context.Background(), all); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // restoreDefaults restores the default routes that an attachment's own replaced,
 // once its link is deleted, if a process is still in its namespace. A route that
-// exists there by now stays, and a failure is logged: neither prevents the
+// exists there already stays, and a failure is logged: neither prevents the
 // release.
 func (r *Releaser) restoreDefaults(a *state.Attachment) {
 	if len(a.Replaced) == 0 {

@@ -120,7 +120,7 @@ func nameLeftOut(s *section, site *traffic.Site) {
 func latencies(s *section, site *traffic.Site) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	seen := make(chan sighting, 1000)
+	seen := make(chan readEvent, 1000)
 	go watch(ctx, site.Client, seen)
 	// These have assigned addresses, by which a kernel that cannot name the sender's
 	// namespace identifies the forger.
@@ -155,21 +155,21 @@ func latencies(s *section, site *traffic.Site) error {
 	return nil
 }
 
-// A sighting is an event and the time at which it was read.
-type sighting struct {
+// readEvent is an event and the time at which it was read.
+type readEvent struct {
 	specs.Event
 	at  time.Time
 	err error
 }
 
-func watch(ctx context.Context, from *client.Client, seen chan<- sighting) {
+func watch(ctx context.Context, from *client.Client, seen chan<- readEvent) {
 	for e, err := range from.Events(ctx, client.Filter{Follow: true}) {
-		seen <- sighting{e, time.Now(), err}
+		seen <- readEvent{e, time.Now(), err}
 	}
 }
 
 // await waits until an event was read for which wanted returns true.
-func await(seen <-chan sighting, wanted func(*specs.Event) bool) (time.Time, error) {
+func await(seen <-chan readEvent, wanted func(*specs.Event) bool) (time.Time, error) {
 	late := time.After(10 * time.Second)
 	for {
 		select {
@@ -186,7 +186,7 @@ func await(seen <-chan sighting, wanted func(*specs.Event) bool) (time.Time, err
 	}
 }
 
-func timeFrame(c *traffic.Container, n byte, seen <-chan sighting) (time.Duration, error) {
+func timeFrame(c *traffic.Container, n byte, seen <-chan readEvent) (time.Duration, error) {
 	f, err := c.Forger()
 	if err != nil {
 		return 0, err
@@ -201,7 +201,7 @@ func timeFrame(c *traffic.Container, n byte, seen <-chan sighting) (time.Duratio
 	return at.Sub(begin), err
 }
 
-func timeDrift(c *traffic.Container, n int, seen <-chan sighting) (time.Duration, error) {
+func timeDrift(c *traffic.Container, n int, seen <-chan readEvent) (time.Duration, error) {
 	address := fmt.Sprintf("203.0.113.%d/32", n+1)
 	begin := time.Now()
 	if _, err := c.IP("address", "add", address, "dev", c.IfName); err != nil {

@@ -121,7 +121,8 @@ func userOfAttachment(a *state.Attachment) networkUser {
 // newHook returns a hook for an administrator, which logs to the terminal.
 func (env *Env) newHook() *hook.Hook {
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return &hook.Hook{Dirs: env.dirs, Store: state.Open(env.dirs.State), Log: log, Ahead: hook.StartProberBeside(env.dirs)}
+	return &hook.Hook{Dirs: env.dirs, Store: state.Open(env.dirs.State), Log: log,
+		StartProber: hook.StartProberBeside(env.dirs)}
 }
 
 // containerID returns the ID of the live container that text identifies.
