@@ -132,6 +132,13 @@ func fullCluster() ClusterStatus {
 			Conflicts: []string{"192.0.2.64"}}}}
 }
 
+func fullChanges() Changes {
+	e := fullEndpoint()
+	n := e.Counters.Numbers()
+	return Changes{Whole: true, Removed: []uint64{1}, Endpoints: []ChangedEndpoint{{ID: 2, Endpoint: e}}, Counts: AppendPacked(nil, 3, &n),
+		Marks: []ChangedMarks{{ID: 3, GroupPackets: e.GroupPackets, Violations: e.Violations, Dropped: e.Dropped}}, Version: "a-1"}
+}
+
 func fullCheckLine() CheckLine {
 	return CheckLine{Subject: "host", Check: "podman", Result: CheckWarn, Message: "it ignores berth", Remedy: "`berth install --engine podman`"}
 }
@@ -155,7 +162,7 @@ func TestSchemaOfNetworkStatus(t *testing.T) {
 
 // A schema has every key that a type writes, and no other.
 func TestSchemasHoldTheTypes(t *testing.T) {
-	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus(), "cluster": fullCluster(), "check": fullCheckLine()} {
+	for name, v := range map[string]any{"endpoint": fullEndpoint(), "event": fullEvent(), "host": fullHostShim(), "stats": fullStats(), "parent": fullParent(), "status": fullStatus(), "cluster": fullCluster(), "check": fullCheckLine(), "changes": fullChanges()} {
 		if err := validateValue(t, loadSchema(t, name), v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -100,6 +100,7 @@ func TestViewsOnlyRead(t *testing.T) {
 	for request, want := range map[[2]string]int{
 		{"GET", "/v1/status"}:        http.StatusOK,
 		{"GET", "/v1/endpoints"}:     http.StatusOK,
+		{"GET", "/v1/changes"}:       http.StatusOK,
 		{"POST", "/v1/detach"}:       http.StatusNotFound,
 		{"POST", "/v1/attach"}:       http.StatusNotFound,
 		{"POST", "/v1/status"}:       http.StatusMethodNotAllowed,

@@ -20,6 +20,9 @@ type Backend interface {
 	// Endpoints calls each with the live endpoints, and with the ended ones if all is set,
 	// and returns its error. each must not keep the pointer.
 	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
+	// Changes calls each with the parts of the changes to the endpoints, ended ones too, since the
+	// version after, or with all endpoints if it does not know that version.
+	Changes(ctx context.Context, after string, each func(*specs.Changes) error) error
 	Networks(context.Context) ([]specs.NetworkStatus, error)
 	Ready() error // why the agent does not count yet, or nil
 	Detach(ctx context.Context, purge bool) error
@@ -64,6 +67,7 @@ func (s *Server) addReads(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/status", s.serveStatus)
 	mux.HandleFunc("GET /v1/parents", s.serveParents)
 	mux.HandleFunc("GET /v1/endpoints", s.serveEndpoints)
+	mux.HandleFunc("GET /v1/changes", s.serveChanges)
 	mux.HandleFunc("GET /v1/events", s.serveEvents)
 	mux.HandleFunc("GET /v1/networks", s.serveNetworks)
 	mux.HandleFunc("GET /v1/cluster", s.serveCluster)
@@ -124,15 +128,26 @@ func (s *Server) serveEndpoints(w http.ResponseWriter, r *http.Request) {
 	list := newArrayWriter(w)
 	if err := s.backend.Endpoints(r.Context(), all,
 		func(e *specs.Endpoint) error { return list.addElement(e) }); err != nil {
-		s.answerFailure(w, list, err)
+		s.answerFailure(w, &list.jsonWriter, err)
 		return
 	}
 	list.endArray()
 }
 
+// serveChanges answers with a line for each part.
+func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request) {
+	lines := newLineWriter(w)
+	if err := s.backend.Changes(r.Context(), r.URL.Query().Get("after"),
+		func(part *specs.Changes) error { return lines.addLine(part) }); err != nil {
+		s.answerFailure(w, &lines.jsonWriter, err)
+		return
+	}
+	lines.out.Flush() // the reader may be gone
+}
+
 // answerFailure answers with an error, or cuts the answer off if a part of it is out already, so
 // that the reader sees that it is incomplete.
-func (s *Server) answerFailure(w http.ResponseWriter, list *arrayWriter, err error) {
+func (s *Server) answerFailure(w http.ResponseWriter, list *jsonWriter, err error) {
 	if list.begun && list.err == nil {
 		s.log.Error("request aborted", "error", err)
 	}

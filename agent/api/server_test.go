@@ -26,6 +26,7 @@ type fake struct {
 	endpoints []specs.Endpoint
 	err       error
 	calls     []string
+	after     []string // of requests for changes
 }
 
 func (f *fake) Status(context.Context) (specs.AgentStatus, error) {
@@ -41,6 +42,27 @@ func (f *fake) Endpoints(_ context.Context, all bool, each func(*specs.Endpoint)
 		}
 	}
 	return f.err
+}
+
+// Changes has all endpoints under version 1, and the first one's counts since then.
+func (f *fake) Changes(_ context.Context, after string, each func(*specs.Changes) error) error {
+	f.after = append(f.after, after)
+	parts := []specs.Changes{{Counts: []uint64{1, 1, 7}, Marks: []specs.ChangedMarks{{ID: 1, GroupPackets: new(uint64(3))}}}}
+	if after == "" {
+		parts = []specs.Changes{{Whole: true}}
+		for i := range f.endpoints {
+			parts = append(parts, specs.Changes{Endpoints: []specs.ChangedEndpoint{{ID: uint64(i + 1), Endpoint: f.endpoints[i]}}})
+		}
+	}
+	for i := range parts {
+		if err := each(&parts[i]); err != nil {
+			return err
+		}
+	}
+	if f.err != nil {
+		return f.err
+	}
+	return each(&specs.Changes{Version: "a-1"})
 }
 
 func (f *fake) Ready() error { return f.err }
@@ -272,5 +294,47 @@ func TestListsAreWholeOrBrokenOff(t *testing.T) {
 	f.err = nil
 	if got, err := c.Endpoints(t.Context(), true); err != nil || len(got) != 1000 {
 		t.Errorf("%d elements, %v, want 1000", len(got), err)
+	}
+}
+
+// TestFollowerRequestsChanges requires that a follower requests everything again after an answer that
+// was cut off, and the changes alone after a complete one.
+func TestFollowerRequestsChanges(t *testing.T) {
+	web := specs.Endpoint{ContainerID: "web", Driver: specs.Macvlan, Mode: specs.ModeVEPA}
+	old := specs.Endpoint{ContainerID: "old", Driver: specs.Macvlan, Mode: specs.ModeBridge}
+	f := &fake{endpoints: []specs.Endpoint{web, old}, err: errors.New("database: held")}
+	c, _, _ := serveBackend(t, f)
+	follower := c.Follower()
+	if got, err := follower.Endpoints(t.Context()); err == nil {
+		t.Errorf("an answer that was cut off gives %d endpoints and no error", len(got))
+	}
+	f.err = nil
+	for round := range 2 {
+		got, err := follower.Endpoints(t.Context())
+		want := []specs.Endpoint{web, old}
+		if round > 0 {
+			want[0].Counters.Receive.Local.Unicast.Packets, want[0].GroupPackets = 7, new(uint64(3))
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
+			t.Errorf("round %d: %v %s", round, err, diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"", "", "a-1"}, f.after); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOlderAgent requires that an agent without a route is called older.
+func TestOlderAgent(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Listen(filepath.Join(dir, client.SocketName), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := http.Server{Handler: http.NotFoundHandler()}
+	go s.Serve(l)
+	defer s.Close()
+	if _, err := client.New(dir).Follower().Endpoints(t.Context()); err == nil || !strings.Contains(err.Error(), "older than this program") {
+		t.Errorf("error %v", err)
 	}
 }

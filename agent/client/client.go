@@ -137,6 +137,9 @@ func (c *Client) sendRequest(ctx context.Context, method, path string, query url
 		return answer.Body, nil
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("agent: no answer to %s: the running berthd is older than this program; restart it", path)
+	}
 	var refusal struct{ Error string }
 	if json.NewDecoder(io.LimitReader(answer.Body, maxError)).Decode(&refusal) != nil || refusal.Error == "" {
 		refusal.Error = answer.Status

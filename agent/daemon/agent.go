@@ -87,6 +87,7 @@ type Agent struct {
 	requests  chan request
 	pings     chan chan struct{} // of the watchdog
 	maps      mapsHolder
+	changes   changesHolder
 	keepEnded atomic.Int64                      // how long ended attachments are shown and kept, in ns
 	status    atomic.Pointer[specs.AgentStatus] // of the last reconciliation; read-only
 	unknown   atomic.Int64                      // unknown MACs in the map, at the last count

@@ -24,7 +24,7 @@ func (b backend) Endpoints(ctx context.Context, all bool, each func(*specs.Endpo
 	wanted := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool { return !all && !r.isLive() })
 	slices.SortFunc(wanted, compareListed)
 	for some := range slices.Chunk(wanted, chunk) {
-		endpoints, err := b.readEndpoints(ctx, all, some)
+		endpoints, _, err := b.readEndpoints(ctx, all, some)
 		if err != nil {
 			return err
 		}
@@ -43,11 +43,12 @@ func compareListed(a, b *record) int {
 	return cmp.Or(cmp.Compare(min(a.ended, 1), min(b.ended, 1)), cmp.Compare(b.ended, a.ended), cmp.Compare(a.key, b.key))
 }
 
-// readEndpoints returns attachments with their counts, read in a transaction so that no slot is
-// freed meanwhile. It leaves out deleted attachments.
-func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]specs.Endpoint, error) {
+// readEndpoints returns attachments with their counts, and the record of each, read in a transaction
+// so that no slot is freed meanwhile. It leaves out deleted attachments.
+func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) (endpoints []specs.Endpoint, of []*record,
+	err error) {
 	endpoints, found := make([]specs.Endpoint, 0, len(some)), make([]*state.Attachment, 0, len(some))
-	err := a.maps.useMaps(func(maps *bpf.Maps) error {
+	err = a.maps.useMaps(func(maps *bpf.Maps) error {
 		var counts agent.Counts // stays nil if nothing is pinned
 		if maps != nil {
 			counts = maps
@@ -65,7 +66,7 @@ func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]
 				if err != nil {
 					return fmt.Errorf("read endpoint %q: %w", r.key, err)
 				}
-				endpoints, found = append(endpoints, e), append(found, at)
+				endpoints, found, of = append(endpoints, e), append(found, at), append(of, r)
 			}
 			return nil
 		})
@@ -73,7 +74,7 @@ func (a *Agent) readEndpoints(ctx context.Context, all bool, some []*record) ([]
 	for i, at := range found {
 		endpoints[i].GroupPackets = a.groupPackets(at)
 	}
-	return endpoints, err
+	return endpoints, of, err
 }
 
 // groupPackets returns the interface's own count of received multicast and broadcast

@@ -223,14 +223,14 @@ func TestAnswersAreAsTheSchemas(t *testing.T) {
 		return len(l.endpointOf("web").Violations) == 2 && strings.Count(l.httpGet("/v1/events"), "\n") == 2
 	})
 	c := jsonschema.NewCompiler()
-	for _, name := range []string{"endpoint", "parent", "status", "event"} {
+	for _, name := range []string{"endpoint", "parent", "status", "event", "changes"} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(readFile(t, "../../specs/schema/"+name+".json")))
 		mustSucceed(t, err)
 		mustSucceed(t, c.AddResource("berth:"+name, doc))
 	}
-	for path, name := range map[string]string{"/v1/status": "status", "/v1/parents": "parent", "/v1/endpoints": "endpoint", "/v1/endpoints?all=1": "endpoint", "/v1/events": "event"} {
+	for path, name := range map[string]string{"/v1/status": "status", "/v1/parents": "parent", "/v1/endpoints": "endpoint", "/v1/endpoints?all=1": "endpoint", "/v1/events": "event", "/v1/changes": "changes"} {
 		text := l.httpGet(path)
-		if name == "event" {
+		if name == "event" || name == "changes" {
 			text = "[" + strings.ReplaceAll(strings.TrimSpace(text), "\n", ",") + "]"
 		}
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))

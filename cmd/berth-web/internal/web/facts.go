@@ -35,12 +35,22 @@ const maxChecks = 4 << 20
 // AgentSource is the agent of a state directory, and the last checks of its host.
 type AgentSource struct {
 	*client.Client
-	dir string
+	endpoints *client.Follower
+	dir       string
 }
 
 // NewAgentSource returns the source for a state directory, which may be the directory of the
 // agent's socket for views.
-func NewAgentSource(dir string) AgentSource { return AgentSource{client.New(dir), dir} }
+func NewAgentSource(dir string) AgentSource {
+	c := client.New(dir)
+	return AgentSource{c, c.Follower(), dir}
+}
+
+// Endpoints returns all endpoints. It requests only those that have changed, and may not be called
+// concurrently.
+func (a AgentSource) Endpoints(ctx context.Context) ([]specs.Endpoint, error) {
+	return a.endpoints.Endpoints(ctx)
+}
 
 // Checks returns the last results of `berth check`, or nil if it was not run for views. A file
 // that is being written is an error.

@@ -17,8 +17,8 @@ import (
 type entry struct {
 	row       Row
 	marks     Marks
-	from, now numbers // counts at the beginning of the interval of the rates, and at its end
-	rated     bool    // if not, from and now are equal
+	from, now specs.Numbers // counts at the beginning of the interval of the rates, and at its end
+	rated     bool          // if not, from and now are equal
 }
 
 // View is the state of the page at one time.
@@ -67,10 +67,10 @@ func NewView(old *View, before, now *rates.Sample, status *specs.AgentStatus) *V
 }
 
 func newEntry(r *rates.Reading) *entry {
-	e := &entry{row: Row{Endpoint: withoutTraffic(r.Endpoint)}, now: numbersOf(&r.Counters), rated: r.Over > 0}
+	e := &entry{row: Row{Endpoint: withoutTraffic(r.Endpoint)}, now: r.Counters.Numbers(), rated: r.Over > 0}
 	e.marks = Marks{GroupPackets: r.GroupPackets, Violations: r.Violations, Dropped: r.Dropped}
 	if e.from = e.now; e.rated {
-		e.from = numbersOf(&r.From)
+		e.from = r.From.Numbers()
 	}
 	return e
 }

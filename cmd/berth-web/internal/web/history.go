@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"berth/specs"
 )
 
 // The history keeps at most keptSeconds of each endpoint, and at most keptPoints of all
@@ -43,7 +45,7 @@ func (h *History) Add(v *View) {
 		if e.now == e.from {
 			continue // no rate, or a rate of 0
 		}
-		h.tracks[e.row.Key] = append(h.tracks[e.row.Key], point{at, byteRates(e.now.minus(e.from), v.Over)})
+		h.tracks[e.row.Key] = append(h.tracks[e.row.Key], point{at, byteRates(e.now.Minus(e.from), v.Over)})
 		h.points++
 	}
 	h.drop(at - keptSeconds)
@@ -92,7 +94,7 @@ func (h *History) Of(key string) []any {
 }
 
 // byteRates returns the bytes per second of numbers that were counted in an interval.
-func byteRates(n numbers, over time.Duration) (bytes [12]float32) {
+func byteRates(n specs.Numbers, over time.Duration) (bytes [12]float32) {
 	for i := range bytes {
 		bytes[i] = float32(float64(n[2*i+1]) / over.Seconds())
 	}

@@ -31,7 +31,7 @@ const (
 // Source is the part of the agent's client that the hub uses.
 type Source interface {
 	Status(context.Context) (specs.AgentStatus, error)
-	Endpoints(ctx context.Context, all bool) ([]specs.Endpoint, error)
+	Endpoints(context.Context) ([]specs.Endpoint, error) // ended ones too
 	Networks(context.Context) ([]specs.NetworkStatus, error)
 	Events(context.Context, client.Filter) iter.Seq2[specs.Event, error]
 	Cluster(context.Context) (specs.ClusterStatus, error)
@@ -154,7 +154,7 @@ func (h *Hub) takeSample(ctx context.Context) {
 	status, err := h.source.Status(ctx)
 	var endpoints []specs.Endpoint
 	if err == nil {
-		endpoints, err = h.source.Endpoints(ctx, true)
+		endpoints, err = h.source.Endpoints(ctx)
 	}
 	networks, asked := h.readNetworks(ctx, err)
 	now := &rates.Sample{At: time.Now(), Endpoints: endpoints}

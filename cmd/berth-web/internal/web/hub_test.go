@@ -50,7 +50,7 @@ func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) {
 	return status, f.down
 }
 
-func (f *fakeAgent) Endpoints(context.Context, bool) ([]specs.Endpoint, error) {
+func (f *fakeAgent) Endpoints(context.Context) ([]specs.Endpoint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.endpoints, f.down

@@ -36,7 +36,7 @@ type Agent struct {
 // is specs/schema/page-feed.json.
 //
 // Traffic is in three lists, which name endpoints by their ids. Bases and Moves are packed as
-// appendPacked does. An endpoint in Bases has these counts and a rate, unless Unrated has its
+// specs.AppendPacked does. An endpoint in Bases has these counts and a rate, unless Unrated has its
 // id too. Moves are added to the counts afterwards; divided by Over they are the rates. An
 // endpoint with a rate that is not in Moves has the rate 0.
 type Message struct {
@@ -69,12 +69,13 @@ func (m *Message) addEndpoint(e, before *entry) {
 		m.Marks = append(m.Marks, e.marks)
 	}
 	if before == nil || before.rated != e.rated || before.now != e.from {
-		m.Bases = appendPacked(m.Bases, e.row.ID, e.from)
+		m.Bases = specs.AppendPacked(m.Bases, e.row.ID, &e.from)
 		if !e.rated {
 			m.Unrated = append(m.Unrated, e.row.ID)
 		}
 	}
 	if e.now != e.from {
-		m.Moves = appendPacked(m.Moves, e.row.ID, e.now.minus(e.from))
+		moves := e.now.Minus(e.from)
+		m.Moves = specs.AppendPacked(m.Moves, e.row.ID, &moves)
 	}
 }

@@ -50,6 +50,11 @@ func (b *backend) Detach(_ context.Context, purge bool) error {
 	return b.refusing
 }
 
+// Changes has no answer: the commands request all endpoints.
+func (*backend) Changes(context.Context, string, func(*specs.Changes) error) error {
+	return errors.New("no changes here")
+}
+
 func (*backend) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }
 
 func (b *backend) Cluster(context.Context) (specs.ClusterStatus, error) { return b.cluster, b.refusing }

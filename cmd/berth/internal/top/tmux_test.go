@@ -46,8 +46,14 @@ func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoi
 	return nil
 }
 
-func (f *fakeAgent) Ready() error                                          { return nil }
-func (f *fakeAgent) Detach(context.Context, bool) error                    { return nil }
+func (f *fakeAgent) Ready() error                       { return nil }
+func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
+
+// Changes has no answer: the commands request all endpoints.
+func (*fakeAgent) Changes(context.Context, string, func(*specs.Changes) error) error {
+	return errors.New("no changes here")
+}
+
 func (*fakeAgent) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }
 
 func (*fakeAgent) Cluster(context.Context) (specs.ClusterStatus, error) {
