@@ -20,6 +20,14 @@ func decodeTOML(data []byte, into any) error {
 		return errors.New("line 1: the file is UTF-16: save it as UTF-8")
 	}
 	data = bytes.TrimPrefix(data, []byte(utf8BOM))
+	if decodePlainTOML(data, reflect.ValueOf(into).Elem()) {
+		return nil
+	}
+	return decodeAnyTOML(data, into)
+}
+
+// decodeAnyTOML is decodeTOML for all files, those with errors too.
+func decodeAnyTOML(data []byte, into any) error {
 	if err := checkTOML(data, reflect.TypeOf(into).Elem()); err != nil {
 		return err
 	}

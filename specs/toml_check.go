@@ -192,6 +192,10 @@ func isTable(t reflect.Type) bool {
 	if t == nil || t.Kind() != reflect.Struct {
 		return false
 	}
-	keys, _ := tomlKeys(t)
-	return len(keys) > 0
+	for i := range t.NumField() {
+		if tomlName(t.Field(i)) != "" {
+			return true
+		}
+	}
+	return false
 }
