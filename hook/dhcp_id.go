@@ -1,11 +1,11 @@
 package hook
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"strings"
 
+	"berth/internal/digest"
 	"berth/internal/text"
 	"berth/specs"
 )
@@ -56,12 +56,12 @@ func (id clientID) duid() []byte {
 
 // iaid returns the identifier of the interface among those of its container.
 func (id clientID) iaid() [4]byte {
-	sum := sha256.Sum256([]byte(id.ifname))
+	sum := digest.Sum([]byte(id.ifname))
 	return [4]byte(sum[:])
 }
 
-func (id clientID) sum() [sha256.Size]byte {
-	return sha256.Sum256(binary.BigEndian.AppendUint16([]byte(strings.Join([]string{id.network, id.container, id.ifname},
+func (id clientID) sum() [digest.Size]byte {
+	return digest.Sum(binary.BigEndian.AppendUint16([]byte(strings.Join([]string{id.network, id.container, id.ifname},
 		"\x00")), duidUUID))
 }
 

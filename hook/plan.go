@@ -1,12 +1,12 @@
 package hook
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"berth/internal/digest"
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/ipam"
@@ -280,6 +280,6 @@ func deriveMACs(all []*Interface, f *Facts) {
 // derivedMAC returns 40 bits of a hash after the byte 02, the lowest one that is locally
 // administered and unicast (IEEE 802-2014, 8.4).
 func derivedMAC(parts ...string) specs.MAC {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	sum := digest.Sum([]byte(strings.Join(parts, "\x00")))
 	return specs.MAC{0x02, sum[0], sum[1], sum[2], sum[3], sum[4]}
 }

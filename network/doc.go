@@ -6,5 +6,5 @@
 // namespaces ([Namespace.Do]). It decides nothing: the caller plans which interface
 // gets which address, and the package keeps no records.
 //
-// It may import specs, and no other package of berth.
+// It may import specs and internal/random, and no other package of berth.
 package network

@@ -1,13 +1,13 @@
 package network
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"berth/internal/random"
 	"berth/specs"
 
 	"github.com/vishvananda/netlink/nl"
@@ -122,9 +122,9 @@ func (h *Handle) createAside(n *Namespace, inside *Handle, l Link) (LinkInfo, er
 }
 
 func asideName() string {
-	random := make([]byte, 5)
-	_, _ = rand.Read(random) // never fails (crypto/rand)
-	return "berth" + hex.EncodeToString(random)
+	suffix := make([]byte, 5)
+	random.Read(suffix)
+	return "berth" + hex.EncodeToString(suffix)
 }
 
 // finishLink sets the properties of a new link that RTM_NEWLINK does not set on creation: the

@@ -15,6 +15,6 @@
 // Routes follow the leases of containers ([Changes]). The hooks may run in any
 // order, because routes are set to match the records, under a lock.
 //
-// The package makes no interface of a container. It imports internal/state,
-// internal/lease, internal/plumb, ipam, network and specs.
+// The package makes no interface of a container. It imports internal/digest,
+// internal/lease, internal/plumb, internal/random, internal/state, ipam, network and specs.
 package hostshim

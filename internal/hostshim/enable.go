@@ -2,13 +2,13 @@ package hostshim
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"berth/internal/plumb"
+	"berth/internal/random"
 	"berth/internal/state"
 	"berth/network"
 	"berth/specs"
@@ -66,7 +66,7 @@ func (e *enabling) preparePlan(ctx context.Context, n *specs.Network, ips []neti
 		return err
 	}
 	e.rec = &Record{
-		Network: n.Name, ID: rand.Text(), Driver: n.Driver, Mode: n.Mode, IPvlanFlag: n.IPvlanFlag,
+		Network: n.Name, ID: random.Text(), Driver: n.Driver, Mode: n.Mode, IPvlanFlag: n.IPvlanFlag,
 		Wanted: n.Parent, Parent: f.on.Name, ParentIndex: f.on.Index,
 		MTU: e.mtu, Created: time.Now().UTC(),
 	}

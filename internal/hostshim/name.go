@@ -1,9 +1,9 @@
 package hostshim
 
 import (
-	"crypto/sha256"
 	"fmt"
 
+	"berth/internal/digest"
 	"berth/specs"
 )
 
@@ -34,7 +34,7 @@ func candidateName(network string, n int) string {
 		}
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", network, n))
+	sum := digest.Sum(fmt.Appendf(nil, "%s\x00%d", network, n))
 	return prefix + beginBase32(sum[:], specs.MaxInterfaceName-len(prefix))
 }
 

@@ -6,5 +6,5 @@
 //
 // It never reads the network: a probe (package network) decides whether another
 // host has an address before the address is used. It imports only specs, ipam,
-// internal/plain, internal/random, internal/state and internal/text.
+// internal/digest, internal/plain, internal/random, internal/state and internal/text.
 package lease

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/internal/digest"
 	"berth/internal/state"
 	"berth/ipam"
 )
@@ -25,7 +25,7 @@ const (
 // FormerID identifies a container's interface on all nodes: unlike StickyKey without the network's
 // name, which may differ.
 func FormerID(name, ifname string) string {
-	sum := sha256.Sum256([]byte(name + "\x00" + ifname))
+	sum := digest.Sum([]byte(name + "\x00" + ifname))
 	return hex.EncodeToString(sum[:16])
 }
 

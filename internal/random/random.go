@@ -4,7 +4,7 @@
 package random
 
 import (
-	"crypto/rand"
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,13 +13,30 @@ import (
 // atOnce is the number of bytes of which getrandom(2) returns all if it returns any.
 const atOnce = 256
 
-// Read fills b. It never fails, as crypto/rand does not.
+// Read fills b. A kernel that refuses getrandom(2) ends the process, as crypto/rand does.
 func Read(b []byte) {
-	if len(b) > 0 && len(b) <= atOnce {
-		n, _, errno := unix.Syscall(unix.SYS_GETRANDOM, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0)
-		if errno == 0 && int(n) == len(b) {
-			return
+	for len(b) > 0 {
+		part := b[:min(len(b), atOnce)]
+		n, _, errno := unix.Syscall(unix.SYS_GETRANDOM, uintptr(unsafe.Pointer(&part[0])), uintptr(len(part)), 0)
+		switch errno {
+		case 0:
+			b = b[n:]
+		case unix.EINTR: // early in a boot, while the kernel still collects randomness
+		default:
+			panic(fmt.Sprintf("read random bytes from the kernel (getrandom): %v", errno))
 		}
 	}
-	_, _ = rand.Read(b)
+}
+
+// letters are those of base32 (RFC 4648), as in crypto/rand.Text.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+// Text returns 26 random letters and digits: 130 bits.
+func Text() string {
+	var text [26]byte
+	Read(text[:])
+	for i := range text {
+		text[i] = letters[text[i]%byte(len(letters))]
+	}
+	return string(text[:])
 }
