@@ -3,10 +3,7 @@ package hook
 import (
 	"bytes"
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"berth/internal/testnet"
@@ -123,14 +120,9 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 // killAfterStep starts a container by another process, which kills itself by SIGKILL after a step.
 func (h *host) killAfterStep(b *box, step string) {
 	h.Helper()
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS)
-	cmd.Env = append(os.Environ(), killAfter+"="+step)
+	cmd := h.program(step, "hook")
 	cmd.Stdin = bytes.NewReader(b.state("creating"))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
-	}
+	testnet.RequireKilled(h, cmd)
 }
 
 func TestAKilledHookLeavesNothing(t *testing.T) {

@@ -1,14 +1,10 @@
 package hook
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -215,13 +211,7 @@ func TestHealEndedHalfMade(t *testing.T) {
 // killHealAfter heals in another process, which kills itself by SIGKILL after a step.
 func (h *host) killHealAfter(step string) {
 	h.Helper()
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "heal", "heal")
-	cmd.Env = append(os.Environ(), killAfter+"="+step)
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
-	}
+	testnet.RequireKilled(h, h.program(step, "heal"))
 }
 
 // TestHealFails: an address that another machine took meanwhile fails the attempt, and

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,36 +25,23 @@ import (
 	"berth/network"
 )
 
-// killAfter is the environment variable that makes this test binary a hook
-// that kills itself after a step; see [host.killAfterStep].
-const killAfter = "BERTH_HOOK_KILL_AFTER"
+func TestMain(m *testing.M) { testnet.MainOr(m, runProgram) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(killAfter) != "" {
-		os.Exit(runAndDie())
+// runProgram runs a hook, a prober or a healer that ends itself after a step. args are the
+// directories, and those of [host.program].
+func runProgram(args []string) int {
+	dirs := config.Dirs{Config: args[0], State: args[1], BPFFS: args[2]}
+	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Step: testnet.KillStep}
+	var err error
+	switch args[3] {
+	case "heal":
+		_, err = h.Heal(context.Background())
+	case "probe":
+		err = h.ProbeAhead(context.Background(), []ProbeRequest{{Network: args[4]}})
+	default:
+		err = h.Run(context.Background(), "", os.Stdin)
 	}
-	testnet.Main(m)
-}
-
-// runAndDie runs the hook with the state on standard input, and kills itself by
-// SIGKILL after the step named in the environment.
-func runAndDie() int {
-	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
-	h := &Hook{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler)}
-	h.Step = testnet.KillAfter(killAfter)
-	if len(os.Args) > 5 { // a healer
-		if _, err := h.Heal(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		return 1
-	}
-	if len(os.Args) > 4 { // a prober
-		if err := h.ProbeAhead(context.Background(), []ProbeRequest{{Network: os.Args[4]}}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-		return 1
-	}
-	if err := h.Run(context.Background(), "", os.Stdin); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -82,6 +70,12 @@ func newHost(t *testing.T) *host {
 	h.store = state.Open(h.dirs.State)
 	testnet.Veth(t, h.parent, testnet.Here(t), "wire", h.lan)
 	return h
+}
+
+// program returns a command in a process that ends itself after a step: "hook", with the state on
+// standard input, "probe" with a network, or "heal".
+func (h *host) program(step string, args ...string) *exec.Cmd {
+	return testnet.ProgramKilledAfter(step, append([]string{h.dirs.Config, h.dirs.State, h.dirs.BPFFS}, args...)...)
 }
 
 // network writes a network file; PARENT in it is the test's parent.

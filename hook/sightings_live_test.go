@@ -1,12 +1,8 @@
 package hook
 
 import (
-	"errors"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -116,11 +112,5 @@ func TestSightingsAreRenewed(t *testing.T) {
 // killProber kills a prober when it has marked the addresses that it probes for.
 func (h *aheadHost) killProber() {
 	h.Helper()
-	cmd := exec.Command(os.Args[0], h.dirs.Config, h.dirs.State, h.dirs.BPFFS, "lan")
-	cmd.Env = append(os.Environ(), killAfter+"=mark the addresses")
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		h.Fatalf("ended otherwise than by SIGKILL: %v\n%s", err, out)
-	}
+	testnet.RequireKilled(h, h.program("mark the addresses", "probe", "lan"))
 }

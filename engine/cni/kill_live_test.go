@@ -3,11 +3,9 @@ package cni
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"berth/engine/doortest"
@@ -19,9 +17,6 @@ import (
 
 func logOf(n *node) *slog.Logger { return slog.New(slog.NewTextHandler(n.Output(), nil)) }
 
-// steps are the steps of an attachment after which something exists.
-var steps = []string{"claim", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit"}
-
 // TestKilled kills ADD by SIGKILL after each step, and requires that each way of cleaning up
 // leaves nothing and the next ADD works.
 func TestKilled(t *testing.T) {
@@ -32,11 +27,11 @@ func TestKilled(t *testing.T) {
 		"DEL":      func(r request) { n.must("DEL", r) },
 		"berth gc": func(r request) { n.collect(r) },
 	}
-	for _, step := range steps {
+	for _, step := range doortest.Steps {
 		for name, clean := range cleanups {
 			ns := testnet.Namespace(t)
 			r := on(ns, "c1", conf("1.1.0", ""))
-			n.killed(step, r)
+			testnet.RequireKilled(t, n.program(step, "ADD", r))
 			clean(r)
 			if t.Log(step, name); n.Records() != "" {
 				n.RequireNothing(ns)
@@ -52,8 +47,7 @@ func TestKilled(t *testing.T) {
 // program returns a command in a process that kills itself after a step.
 func (n *node) program(step, command string, r request) *exec.Cmd {
 	r.command = command
-	cmd := exec.Command(os.Args[0], n.Dirs.Config, n.Dirs.State, n.Dirs.BPFFS)
-	cmd.Env = append(os.Environ(), killAfter+"="+step)
+	cmd := n.Program(step)
 	for key, value := range r.env() {
 		cmd.Env = append(cmd.Env, key+"="+value)
 	}
@@ -68,20 +62,10 @@ func TestRandomKills(t *testing.T) {
 	id := func(i int) string { return fmt.Sprint("box", i) }
 	n.SurviveKills(func(all []*testnet.NS) doortest.Door {
 		run := func(command string) func(int) *exec.Cmd {
-			return func(i int) *exec.Cmd { return n.program("never", command, on(all[i], id(i), conf("1.1.0", ""))) }
+			return func(i int) *exec.Cmd { return n.program(testnet.NoStep, command, on(all[i], id(i), conf("1.1.0", ""))) }
 		}
 		return doortest.Door{Start: run("ADD"), End: run("DEL"), ID: id}
 	})
-}
-
-// killed runs ADD in a process that kills itself after a step.
-func (n *node) killed(step string, r request) {
-	n.Helper()
-	cmd := n.program(step, "ADD", r)
-	out, err := cmd.CombinedOutput()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-		n.Fatalf("after step %q: %v\n%s", step, err, out)
-	}
 }
 
 // collect runs the collection of berth gc. The namespace of a committed attachment must end first.

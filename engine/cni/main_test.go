@@ -15,26 +15,17 @@ import (
 
 	"berth/engine/doortest"
 	"berth/hook"
-	"berth/internal/config"
 	"berth/internal/state"
 	"berth/internal/testnet"
 )
 
-// killAfter is the environment variable that makes this test binary a plugin that kills
-// itself after a step; see [node.runAndDie].
-const killAfter = "BERTH_CNI_KILL_AFTER"
+func TestMain(m *testing.M) { testnet.MainOr(m, runPlugin) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(killAfter) != "" {
-		os.Exit(runAndDie())
-	}
-	testnet.Main(m)
-}
-
-func runAndDie() int {
-	dirs := config.Dirs{Config: os.Args[1], State: os.Args[2], BPFFS: os.Args[3]}
+// runPlugin runs a plugin that ends itself after a step, with the directories of args.
+func runPlugin(args []string) int {
+	dirs := doortest.DirsOf(args)
 	p := &Plugin{Dirs: dirs, Store: state.Open(dirs.State), Log: slog.New(slog.DiscardHandler), Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout}
-	p.Step = testnet.KillAfter(killAfter)
+	p.Step = testnet.KillStep
 	return p.Run(context.Background())
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +34,7 @@ type crowd struct {
 func (c *crowd) request(name, body string) (answer string) {
 	c.Helper()
 	for {
-		cmd := exec.Command(os.Args[0], c.Dirs.Config, c.Dirs.State, c.Dirs.BPFFS, c.Networks.Dir, name, body)
-		cmd.Env = append(os.Environ(), killAfter+"=never")
+		cmd := c.program(testnet.NoStep, name, body)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		killed, _ := c.Run(cmd) // the status of a process that answers is 1

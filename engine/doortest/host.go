@@ -8,6 +8,7 @@ package doortest
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,6 +47,17 @@ func New(t *testing.T, lan string) *Host {
 	testnet.Veth(t, h.Parent, testnet.Here(t), "wire", h.Wire)
 	h.Write("networks.d/lan.toml", lan)
 	return h
+}
+
+// Program returns the command of the package's program ([testnet.MainOr]), which ends itself after
+// a step. Its arguments are the host's directories, which DirsOf reads, and args.
+func (h *Host) Program(step string, args ...string) *exec.Cmd {
+	return testnet.ProgramKilledAfter(step, append([]string{h.Dirs.Config, h.Dirs.State, h.Dirs.BPFFS}, args...)...)
+}
+
+// DirsOf returns the directories at the start of a program's arguments.
+func DirsOf(args []string) config.Dirs {
+	return config.Dirs{Config: args[0], State: args[1], BPFFS: args[2]}
 }
 
 // Write writes a file of the configuration, as Fill returns it.

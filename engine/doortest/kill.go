@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// Steps are the steps of an attachment after which something exists.
+var Steps = []string{
+	"claim", "register", "create the interfaces", "set them up", "add addresses", "add routes", "commit",
+}
+
 // Killer runs programs and ends them by SIGKILL at random times, of which about half come
 // before a program has ended by itself.
 type Killer struct {

@@ -2,10 +2,7 @@ package hostshim_test
 
 import (
 	"errors"
-	"os"
-	"os/exec"
 	"slices"
-	"syscall"
 	"testing"
 
 	"berth/internal/testnet"
@@ -31,17 +28,9 @@ func stepsOf(t *testing.T) (enable, disable []string) {
 // after a step.
 func (l *lab) killAfterStep(what, step string) {
 	l.Helper()
-	var out []byte
-	var err error
 	testnet.In(l.T, l.host, func() {
-		cmd := exec.Command(os.Args[0], what, l.dirs.Config, l.dirs.State)
-		cmd.Env = append(os.Environ(), killAfter+"="+step)
-		out, err = cmd.CombinedOutput()
+		testnet.RequireKilled(l, testnet.ProgramKilledAfter(step, what, l.dirs.Config, l.dirs.State))
 	})
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		l.Fatalf("%s ended otherwise than by SIGKILL: %v\n%s", what, err, out)
-	}
 }
 
 // newQuickLab returns a lab with the container a and a network with short probes.

@@ -25,22 +25,14 @@ import (
 	berth "berth/specs"
 )
 
-// killAfter is the environment variable that makes this test binary a run of
-// Enable or Disable that kills itself after a step; see [lab.killAfterStep].
-const killAfter = "BERTH_HOSTSHIM_KILL_AFTER"
+func TestMain(m *testing.M) { testnet.MainOr(m, runProgram) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(killAfter) != "" {
-		os.Exit(runAndDie(os.Args[1], os.Args[2], os.Args[3]))
-	}
-	testnet.Main(m)
-}
-
-func runAndDie(what, configDir, stateDir string) int {
-	s := &hostshim.Shims{Store: state.Open(stateDir), Log: slog.New(slog.DiscardHandler)}
-	s.Step = testnet.KillAfter(killAfter)
-	n, err := config.Network(configDir, "lan")
-	if err == nil && what == "enable" {
+// runProgram enables or disables a shim, and ends itself after a step. args are "enable" or
+// "disable", and the directories of the configuration and of the state.
+func runProgram(args []string) int {
+	s := &hostshim.Shims{Store: state.Open(args[2]), Log: slog.New(slog.DiscardHandler), Step: testnet.KillStep}
+	n, err := config.Network(args[1], "lan")
+	if err == nil && args[0] == "enable" {
 		_, err = s.Enable(context.Background(), n, nil)
 	} else if err == nil {
 		_, err = s.Disable(context.Background(), "lan")

@@ -113,7 +113,7 @@ func TestKills(t *testing.T) {
 		}
 	})
 	for n := range 100 {
-		step := ""
+		step := testnet.NoStep
 		if n%3 == 0 {
 			step = "extended in the kernel"
 		}

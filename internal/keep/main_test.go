@@ -19,24 +19,12 @@ import (
 	"berth/internal/testnet"
 )
 
-// Environment variables that make this test binary a keeper of a STATE directory, and
-// that let it kill itself at a step.
-const (
-	keeperOf = "BERTH_KEEP_STATE"
-	dieAt    = "BERTH_KEEP_DIE_AT"
-)
+func TestMain(m *testing.M) { testnet.MainOr(m, keepAsProcess) }
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(keeperOf); dir != "" {
-		os.Exit(keepAsProcess(dir))
-	}
-	testnet.Main(m)
-}
-
-func keepAsProcess(dir string) int {
-	k := &Keeper{Store: state.Open(dir), BPFFS: "/sys/fs/bpf/none", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	killAfter := testnet.KillAfter(dieAt)
-	k.Step = func(name string) { _ = killAfter(name) }
+// keepAsProcess runs a keeper of the STATE directory in args, which ends itself at a step.
+func keepAsProcess(args []string) int {
+	k := &Keeper{Store: state.Open(args[0]), BPFFS: "/sys/fs/bpf/none", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	k.Step = func(name string) { _ = testnet.KillStep(name) }
 	if err := k.Run(context.Background(), false); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -134,8 +122,7 @@ func (s *site) keeperWith(step func(name string)) {
 // named.
 func (s *site) keeperProcess(step string) *exec.Cmd {
 	s.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), keeperOf+"="+s.dirs.State, dieAt+"="+step)
+	cmd := testnet.ProgramKilledAfter(step, s.dirs.State)
 	cmd.Stderr = s.Output()
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)

@@ -38,7 +38,7 @@ func TestChangedMTU(t *testing.T) {
 				t.Error("the keeper did not die")
 			}
 		}
-		keeper := s.keeperProcess("")
+		keeper := s.keeperProcess(testnet.NoStep)
 		mustHave(step.mtu)
 		_ = keeper.Process.Kill()
 		_ = keeper.Wait()
