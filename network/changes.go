@@ -76,23 +76,44 @@ func (c *Changes) Next() ([]Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen to rtnetlink: %w", err)
 	}
-	var n, oobn int
+	var some []Change
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
-		n, oobn, _, _, failed = unix.Recvmsg(int(fd), c.buffer, c.oob, 0)
+		some, failed = c.receive(int(fd))
 		return !errors.Is(failed, unix.EAGAIN)
 	})
 	switch {
 	case err != nil: // no deadline is set, so only Close causes it
 		return nil, fmt.Errorf("listen to rtnetlink: %w", os.ErrClosed)
-	case errors.Is(failed, unix.ENOBUFS):
-		return []Change{{Lost: true}}, nil
 	case errors.Is(failed, unix.EINTR):
 		return nil, nil
 	case failed != nil:
 		return nil, fmt.Errorf("listen to rtnetlink: %w", failed)
 	}
-	return changesIn(c.buffer[:n], nsidOf(c.oob[:oobn])), nil
+	return some, nil
+}
+
+// receive returns the changes of one message, without waiting.
+//
+// After an overflow the kernel drops every notification until the socket is empty, and reports
+// that once, before the messages that the socket holds (netlink_overrun and netlink_rcv_wake in
+// net/netlink/af_netlink.c). So the overflow is returned when the socket is empty: a reader that
+// reads everything again then misses no change.
+func (c *Changes) receive(fd int) ([]Change, error) {
+	lost := false
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(fd, c.buffer, c.oob, 0)
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			lost = true
+		case lost && errors.Is(err, unix.EAGAIN):
+			return []Change{{Lost: true}}, nil
+		case err != nil && !(lost && errors.Is(err, unix.EINTR)):
+			return nil, err
+		case !lost:
+			return changesIn(c.buffer[:n], nsidOf(c.oob[:oobn])), nil
+		}
+	}
 }
 
 // nsidOf returns the NSID of a message's namespace. The kernel sends none for the

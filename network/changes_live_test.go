@@ -2,10 +2,15 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"berth/internal/testnet"
 
@@ -102,6 +107,56 @@ func TestEndOfANamespaceIsHeard(t *testing.T) {
 	}
 	awaitChange(t, came, Change{NSID: id})
 	awaitChange(t, came, Change{NSID: id, Ended: true})
+}
+
+// TestChangeAfterAnOverflowIsHeard makes a change as soon as Next has reported an overflow. The
+// kernel drops every notification from the overflow until the socket is empty.
+func TestChangeAfterAnOverflowIsHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var c *Changes
+	var err error
+	testnet.In(t, s.host, func() { c, err = ListenChanges() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	overflow(t, s, c)
+	some, err := c.Next()
+	if err != nil || len(some) != 1 || !some[0].Lost {
+		t.Fatalf("changes %+v, %v; want an overflow", some, err)
+	}
+	testnet.Run(t, s.host, "ip", "link", "add", "br0", "index", "4711", "type", "bridge")
+	close := time.AfterFunc(time.Minute, func() { _ = c.Close() })
+	for !slices.ContainsFunc(some, func(one Change) bool { return one.Index == 4711 }) {
+		if some, err = c.Next(); err != nil {
+			t.Fatalf("the change after the overflow is not heard within a minute: %v", err)
+		}
+	}
+	if close.Stop() {
+		_ = c.Close()
+	}
+}
+
+// overflow makes more changes than a socket of changes can hold.
+func overflow(t *testing.T, s *site, c *Changes) {
+	t.Helper()
+	raw, err := c.file.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 32<<10); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var batch strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&batch, "link set dev eth1 alias changed%d\n", i)
+	}
+	path := filepath.Join(t.TempDir(), "batch")
+	if err := errors.Join(err, os.WriteFile(path, []byte(batch.String()), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	testnet.Run(t, s.host, "ip", "-batch", path)
 }
 
 func TestChangesOfNamespacesWithoutAnIDAreNotHeard(t *testing.T) {
