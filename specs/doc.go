@@ -2,6 +2,9 @@
 // networks, policy, annotations, endpoints and events, as types with their
 // parsers and checks.
 //
+// [DecodeConfig], [DecodeNetwork] and [ParseAnnotations] read what users write; [Endpoint] and
+// [Event] are what they read.
+//
 // The prose in specs/*.md is normative; the schemas in specs/schema and the
 // fixtures in specs/testdata are tested against it.
 //

@@ -4,5 +4,7 @@
 // while there is a free address. It also publishes this node's attachments, and reads those of
 // all nodes for the commands.
 //
+// [Member] is the node; its Run does the work until the context ends.
+//
 // It decides nothing about ownership (package cluster does) and attaches nothing.
 package pools

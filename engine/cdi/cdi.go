@@ -2,6 +2,8 @@
 // device per network, whose hooks give the container an interface there. An engine needs no
 // configuration of its own for it.
 //
+// [Generate] returns the text of the file of devices.
+//
 // It decides nothing about networks, and runs no hook. It imports engine/entry,
 // hook, internal/config and specs.
 package cdi

@@ -1,6 +1,8 @@
 // Package cni is berth-cni, a plugin of the Container Network Interface, version 1.1.0 and
 // every version back to 0.3.1.
 //
+// Run of a [Plugin] carries out one call.
+//
 //	environment, standard input → call → selection → hook.Attach → result
 //
 // Each operation is one call of package hook, which has the rules: ADD is Attach, DEL is

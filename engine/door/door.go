@@ -2,6 +2,8 @@
 // once for each request of an engine, reads the request from standard input and writes the
 // answer to standard output.
 //
+// [Program] is such a program without its protocol; its Main is the main function.
+//
 // It is independent of the engines' protocols, which the packages of the engines implement.
 // It imports hook, internal/config, internal/state and specs.
 package door

@@ -1,6 +1,8 @@
 // Package doortest gives the tests of the packages in engine/ a host of their own: a parent
 // that is wired to another machine of the LAN, berth's files, and a look into its records.
 //
+// [New] returns the [Host].
+//
 // It is for tests only. It attaches nothing itself. It imports hook for the time of a run,
 // internal/config, internal/lease, internal/release, internal/state, internal/testnet and network.
 package doortest

@@ -1,6 +1,8 @@
 // Package entry describes how engines and runtimes run berth-hook: the entry of a stage in
 // an OCI configuration, and the file of hooks.d.
 //
+// [Hook] returns the entry, [HooksD] the text of the file.
+//
 // It writes nothing and is independent of engines. It imports internal/config.
 package entry
 

@@ -1,6 +1,8 @@
 // Package install registers berth with container engines, in each engine's own
 // configuration, and undoes that.
 //
+// [Install] and [Uninstall] return a [Plan]; its Apply writes the files.
+//
 //	configuration on disk → without berth's part → plan → diff → write, record
 //
 // A plan is made from the files on disk and changes nothing; each engine's source file has

@@ -2,6 +2,8 @@
 // configuration of containers that request them by annotation, and then executes the actual
 // runtime.
 //
+// [Main] is the main function of the program.
+//
 //	arguments → call → config.json (raw JSON) → hooks spliced in → exec
 //
 // A command line that creates no container, and a container without berth's annotations,

@@ -2,6 +2,8 @@
 // attachment. `berth check --attached` and the agent share it: its functions are
 // pure.
 //
+// [Mode], [MAC] and [Addresses] each compare one property.
+//
 // It does not judge settings that a container may change: the interface's name, MTU,
 // state (up or down) and routes. It may import network, internal/state and specs.
 package drift

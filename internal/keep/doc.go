@@ -2,6 +2,8 @@
 // address that a server replaces, and asks again if a lease is lost. It is the body of
 // the program berth-dhcp.
 //
+// Run of a [Keeper] keeps the leases until its context ends or, on request, no lease is left.
+//
 // All that must outlast the process is in the records; the kernel holds each address
 // with its lifetimes. So a keeper that is killed at any point leaves no address that
 // outlives its lease, and the next one continues. It holds a namespace only while it

@@ -4,6 +4,8 @@
 // networks that are sticky or use DHCP, and the order in which the addresses of a network were
 // released.
 //
+// [In] returns the [Leases] of a layer-2 domain in a transaction.
+//
 // It never reads the network: a probe (package network) decides whether another
 // host has an address before the address is used. It imports only specs, ipam,
 // internal/digest, internal/plain, internal/random, internal/state and internal/text.

@@ -1,6 +1,8 @@
 // Package podmanconf interprets the part of podman's configuration
 // (containers.conf(5)) that checks and installations share: its files, and their
 // directories of hooks.d and of netavark's plugins. It reads and writes no file.
+//
+// [HooksDirs] and [PluginDirs] collect these directories over all files.
 package podmanconf
 
 import (

@@ -1,6 +1,8 @@
 // Package random reads random bytes by one system call. crypto/rand first sets up Go's
 // cryptography module and the memory of the vDSO's generator, which costs a process that needs six bytes more
 // than the call. The bytes are the kernel's either way.
+//
+// [Read] fills a slice with them.
 package random
 
 import (

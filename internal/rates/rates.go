@@ -1,5 +1,7 @@
 // Package rates computes rates per second from the counts of two samples.
 //
+// [Between] compares two samples.
+//
 // It is pure arithmetic on the agent's answers: it makes no requests and has no clock. It
 // imports berth/specs only.
 package rates

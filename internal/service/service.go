@@ -1,6 +1,8 @@
 // Package service contains the command line that berth's services share: their flags, log,
 // exit status and signals. A service runs until SIGTERM.
 //
+// [New] returns a [Program], to which a service adds its flags; its Main is the main function.
+//
 // It decides nothing about the work of a service, and starts nothing. It imports
 // internal/config.
 package service

@@ -1,6 +1,8 @@
 // Package text formats strings for a terminal, in one way for all of berth: it makes
 // foreign names safe, and IDs and numbers short.
 //
+// [Printable] makes a name safe; [Bytes], [Number], [Rate] and [ShortID] shorten.
+//
 // It handles strings only, and imports no package of berth.
 package text
 

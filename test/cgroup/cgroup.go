@@ -1,6 +1,8 @@
 // Package cgroup puts all processes of a test's sandbox into a cgroup of their
 // own, so that the groups that engines make are below it and are removed with it.
 //
+// [New] makes a [Group]; Assign starts a command in it.
+//
 // It sets no limits of resources.
 package cgroup
 

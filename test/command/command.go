@@ -1,5 +1,7 @@
 // Package command runs programs of this machine for the suites of tests: their
 // errors have the command and its output.
+//
+// [Execute] runs a program; [Output] returns its standard output.
 package command
 
 import (

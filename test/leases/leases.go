@@ -1,5 +1,7 @@
 // Package leases is a DHCP server for tests on machines that have none: it leases addresses and
 // renews them, and refuses nothing.
+//
+// Serve of a [Server] answers on one interface.
 package leases
 
 import (

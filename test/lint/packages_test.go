@@ -1,14 +1,17 @@
 package lint
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // importClaim matches the end of a package comment, from the sentence that names the imports.
@@ -76,5 +79,73 @@ func TestPackageCommentsNameImports(t *testing.T) {
 	}
 	if compared < 25 {
 		t.Errorf("%d package comments name imports, want at least 25", compared)
+	}
+}
+
+// TestPackageCommentsNameAnEntry checks that the comment of each package that exports a name
+// contains one, so that a reader knows the entry.
+func TestPackageCommentsNameAnEntry(t *testing.T) {
+	t.Parallel()
+	compared := 0
+	for _, p := range listPackages(t, "./...") {
+		dir := strings.TrimPrefix(p.ImportPath, module+"/")
+		names, comment := exportedNames(t, dir), packageComment(t, dir)
+		if len(names) == 0 || comment == "" {
+			continue
+		}
+		compared++
+		if !slices.ContainsFunc(strings.FieldsFunc(comment, notInName), func(word string) bool { return names[word] }) {
+			t.Errorf("%s: the package comment names none of the exported types and functions", dir)
+		}
+	}
+	if compared < 60 {
+		t.Errorf("%d package comments were compared, want at least 60", compared)
+	}
+}
+
+func notInName(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// exportedNames returns the exported types, functions and methods of a package; of a program, none.
+func exportedNames(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, p := range paths {
+		if strings.HasSuffix(p, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name.Name == "main" {
+			return nil
+		}
+		for _, d := range f.Decls {
+			addExported(names, d)
+		}
+	}
+	return names
+}
+
+func addExported(names map[string]bool, d ast.Decl) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		addIfExported(names, d.Name)
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			if s, ok := s.(*ast.TypeSpec); ok {
+				addIfExported(names, s.Name)
+			}
+		}
+	}
+}
+
+func addIfExported(names map[string]bool, n *ast.Ident) {
+	if n.IsExported() {
+		names[n.Name] = true
 	}
 }

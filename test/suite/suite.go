@@ -1,5 +1,7 @@
 // Package suite has the main function of the programs that run a suite of tests
 // somewhere else: in emulated machines, in trees with engines.
+//
+// [Main] is the main function; [AtOnce] runs a suite at several places at once.
 package suite
 
 import (

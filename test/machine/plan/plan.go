@@ -2,6 +2,8 @@
 // host puts into the initramfs, and the events, which the guest writes to its serial
 // line between the output of the tests.
 //
+// [Plan] is the plan; [Parse] reads an [Event].
+//
 // It imports nothing of berth.
 package plan
 

@@ -1,6 +1,8 @@
 // Package doctor reports which container engines are installed, which of them use berth,
 // and, on request, whether a container's annotations arrive at the hook.
 //
+// [Doctor] examines the engines, and tries them.
+//
 // It changes nothing on the host except for its trial containers, and those get no
 // interface: the hook must refuse their request. Package engine/install defines an
 // installation, package check the lines.
