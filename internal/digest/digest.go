@@ -1,6 +1,7 @@
-// Package digest computes SHA-256 (FIPS 180-4) of short texts from which ids and MACs are derived. crypto/sha256
-// is the same, but the initialisation of Go's cryptography module, which comes with it, costs each run of
-// berth-hook 10 to 15 pages. Nothing here is secret, and no key or signature depends on it.
+// Package digest computes SHA-256 (FIPS 180-4) of short texts from which ids and MACs are
+// derived: [Sum]. crypto/sha256 has the same result, but the initialisation of Go's cryptography
+// module, which comes with it, costs each run of berth-hook 10 to 15 pages. Nothing here is
+// secret, and no key or signature depends on it.
 //
 // It imports nothing of berth.
 package digest

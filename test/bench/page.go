@@ -41,8 +41,11 @@ func updatePage(old string, done []*section) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%d goals are met, %d missed.\n", pageHead, met, len(missed))
+	if len(missed) > 0 {
+		b.WriteString("The missed ones, with the figures of their rows:\n\n")
+	}
 	for _, m := range missed {
-		fmt.Fprintf(&b, "- missed: %s\n", m)
+		fmt.Fprintf(&b, "- %s\n", m)
 	}
 	return b.String() + tables.String()
 }
@@ -70,8 +73,8 @@ func judgedRows(title, text string) (met int, missed []string) {
 		case cells[n-1] == "met":
 			met++
 		case cells[n-1] == "missed":
-			missed = append(missed, fmt.Sprintf("%s: %s (%s, goal %s)", title, cells[0],
-				strings.Join(nonEmpty(cells[1:n-2]), ", "), cells[n-2]))
+			missed = append(missed, fmt.Sprintf("%s; goal %s", strings.Join(append([]string{"*" + title + "*",
+				cells[0]}, nonEmpty(cells[1:n-2])...), ", "), cells[n-2]))
 		}
 	}
 	return met, missed

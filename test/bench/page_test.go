@@ -15,7 +15,8 @@ func TestUpdatePage(t *testing.T) {
 	frame.judge("≤ 0.7×", false, "between two", "")
 	page := updatePage("", []*section{frame, attach})
 	for _, want := range []string{
-		"\n1 goals are met, 2 missed.\n- missed: Attach and detach: attach (2 ms, goal ≤ 1 ms)\n- missed: What a frame costs: between two (, goal ≤ 0.7×)\n",
+		"\n1 goals are met, 2 missed.\nThe missed ones, with the figures of their rows:\n\n" +
+			"- *Attach and detach*, attach, 2 ms; goal ≤ 1 ms\n- *What a frame costs*, between two; goal ≤ 0.7×\n",
 		"\n## Attach and detach\n\nOld.\n\none machine.\n\n| what | time | goal |  |\n|---|---:|---:|---:|\n| attach | 2 ms | ≤ 1 ms | missed |\n\n## What a frame costs\n",
 	} {
 		if !strings.Contains(page, want) {
