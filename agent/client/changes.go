@@ -46,6 +46,9 @@ func (f *Follower) Endpoints(ctx context.Context) ([]specs.Endpoint, error) {
 	return endpoints, nil
 }
 
+// Forget drops the copy. The next call of Endpoints requests all.
+func (f *Follower) Forget() { f.version, f.byID = "", nil }
+
 // applyAnswer applies the parts of an answer. If the answer is cut off, the next request has the old
 // version, and its answer has the parts applied here again.
 func (f *Follower) applyAnswer(answer io.Reader) error {

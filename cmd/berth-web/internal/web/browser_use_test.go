@@ -324,6 +324,38 @@ func TestBrowserKeepsTheFocus(t *testing.T) {
 	}
 }
 
+// TestBrowserLeavesASilentStream requires that a page whose stream has no messages any more, although
+// it is open, opens another one, and that a message that cannot be applied ends its stream.
+func TestBrowserLeavesASilentStream(t *testing.T) {
+	t.Parallel()
+	ctx, f, _ := openRich(t, 10)
+	streams := `import("./store.js").then(async ({ patience, store }) => {
+		const was = window.fetch;
+		window.opened = 0;
+		window.aborted = 0;
+		window.fetch = (address, options) => {
+			if (address === "feed") {
+				window.opened++;
+				options?.signal?.addEventListener("abort", () => window.aborted++);
+			}
+			return was(address, options);
+		};
+		patience.silence = 1500;
+		for (const time = store.time; store.time === time;) await new Promise((done) => setTimeout(done, 20)); // from the next message on
+		return "ready";
+	})`
+	if got := evaluate[string](t, ctx, streams); got != "ready" {
+		t.Fatal(got)
+	}
+	f.mu.Lock() // the agent does not answer, and the page gets nothing
+	browsePage(t, ctx, "silent", waitFor("window.opened >= 2 && window.aborted >= 1"))
+	f.mu.Unlock()
+	browsePage(t, ctx, "again", waitFor(`document.querySelector(".live:not(.off)")`), shows("web-3"))
+	opened := evaluate[int](t, ctx, `import("./store.js").then(({ store }) => { store.rows.get = () => undefined; return window.opened; })`)
+	f.set(nil, endpointOf("web-3", 77_777))
+	browsePage(t, ctx, "failed", waitFor(fmt.Sprintf("window.opened > %d && window.aborted >= window.opened - 1", opened)))
+}
+
 // TestBrowserReducedMotion requires that nothing moves for a viewer who has asked for that.
 func TestBrowserReducedMotion(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,9 @@ func (a AgentSource) Endpoints(ctx context.Context) ([]specs.Endpoint, error) {
 	return a.endpoints.Endpoints(ctx)
 }
 
+// Forget drops the copy of the endpoints, so that an unwatched page needs no memory for it.
+func (a AgentSource) Forget() { a.endpoints.Forget() }
+
 // Checks returns the last results of `berth check`, or nil if it was not run for views. A file
 // that is being written is an error.
 func (a AgentSource) Checks() (*Checks, error) {

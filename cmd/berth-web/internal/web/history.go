@@ -31,10 +31,12 @@ type History struct {
 	points int
 }
 
-// Add stores the rates of a view, and drops the oldest.
+// Add stores the rates of a view, and drops the oldest. If the clock went back, it drops all.
 func (h *History) Add(v *View) {
 	at := v.Time.Unix()
-	if n := len(h.times); n > 0 && h.times[n-1] >= at {
+	if n := len(h.times); n > 0 && h.times[n-1] > at {
+		*h = History{}
+	} else if n > 0 && h.times[n-1] == at {
 		return
 	}
 	h.times = append(h.times, at)

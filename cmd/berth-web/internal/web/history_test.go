@@ -37,6 +37,18 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryAfterTheClockWentBack requires that the history goes on, and has no times of the future.
+func TestHistoryAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	var h History
+	for _, second := range []int{3600, 3601, 0, 1, 2} {
+		h.Add(viewAt(second, map[string]uint64{"web": 1}))
+	}
+	if all := h.Of("web"); len(all) != 3 || h.points != 3 {
+		t.Errorf("history %v of %d points after the clock went back by an hour, want the three seconds since then", all, h.points)
+	}
+}
+
 // TestHistoryIsBounded adds more than a history keeps, in time and in number.
 func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 
 	requestTimeout = 10 * time.Second // of a sample's requests
 
+	// disorder bounds the time by which an event is older than one that the agent sends after it.
+	disorder = time.Second
+
 	keptEvents = 1000 // the most events that a new viewer is sent
 	networksAt = 5    // samples from one request for the networks to the next
 	backlog    = 30   // messages that a slow viewer may be behind before it is cut off
@@ -36,6 +40,7 @@ type Source interface {
 	Events(context.Context, client.Filter) iter.Seq2[specs.Event, error]
 	Cluster(context.Context) (specs.ClusterStatus, error)
 	Checks() (*Checks, error) // nil if there is none
+	Forget()                  // drops the copy of the endpoints; called when there is no viewer
 }
 
 // Hub samples the agent once a second for all viewers together. It stops some minutes after
@@ -52,7 +57,8 @@ type Hub struct {
 	samples int           // since the first viewer came
 	events  []specs.Event // the newest, oldest first
 	fresh   []specs.Event // of these, those not sent yet
-	reset   bool          // the events were read anew
+	begun   bool          // the stream of events is new, and had no event yet
+	reset   bool          // the page must replace its events
 	facts   facts
 	history History
 	left    time.Time // when the last viewer left
@@ -130,10 +136,12 @@ func (h *Hub) serveViewers(ctx context.Context) {
 	defer func() {
 		cancel()
 		following.Wait()
+		h.source.Forget()
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.full = nil
 		h.view, h.sample, h.events, h.fresh, h.samples, h.history = nil, nil, nil, nil, 0, History{}
+		h.begun, h.reset = false, false
 	}()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -191,13 +199,15 @@ func (h *Hub) readNetworks(ctx context.Context, failed error) (networks []specs.
 	return networks, true
 }
 
-// publish sends the changes to every viewer, encoded once. The caller holds the lock.
+// publish sends the changes to every viewer, encoded once. If they cannot be encoded, the page gets
+// them with the next view. The caller holds the lock.
 func (h *Hub) publish(next *View) {
-	m := h.nextMessage(next)
-	h.view, h.full, h.fresh, h.reset = next, nil, nil, false
-	line, err := encodeLine(m)
+	line, err := encodeLine(h.nextMessage(next))
 	if err != nil {
-		line = fmt.Appendf(nil, "{\"error\":%q}\n", err)
+		line, _ = json.Marshal(map[string]string{"error": err.Error()}) // a string can be encoded
+		line = append(line, '\n')
+	} else {
+		h.view, h.full, h.fresh, h.reset = next, nil, nil, false
 	}
 	for v := range h.viewers {
 		select {
@@ -228,9 +238,7 @@ func (h *Hub) nextMessage(next *View) Message {
 // restarted, or if events came faster than they were read.
 func (h *Hub) followEvents(ctx context.Context) {
 	for ctx.Err() == nil {
-		h.mu.Lock()
-		h.events, h.fresh, h.reset = nil, nil, true
-		h.mu.Unlock()
+		h.beginEvents()
 		for e, err := range h.source.Events(ctx, client.Filter{Follow: true}) {
 			if err == nil {
 				h.addEvent(e)
@@ -243,9 +251,24 @@ func (h *Hub) followEvents(ctx context.Context) {
 	}
 }
 
+// beginEvents prepares for a new stream, which begins with the events that the agent has kept.
+func (h *Hub) beginEvents() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begun = true
+}
+
+// addEvent adds an event. The first one of a stream replaces the known events that the stream has
+// too. Older ones, of an agent that was stopped since then, stay.
 func (h *Hub) addEvent(e specs.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.begun {
+		isOlder := func(old specs.Event) bool { return e.Time.Sub(old.Time) > disorder }
+		known := len(h.events)
+		h.events = slices.DeleteFunc(slices.Clone(h.events), func(old specs.Event) bool { return !isOlder(old) })
+		h.begun, h.reset = false, h.reset || len(h.events) < known
+	}
 	h.events = trimEvents(append(h.events, e))
 	h.fresh = trimEvents(append(h.fresh, e))
 }

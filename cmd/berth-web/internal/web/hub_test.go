@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type fakeAgent struct {
 	networks  []specs.NetworkStatus
 	down      error
 	asked     int
+	forgotten int
 	events    chan specs.Event
 	cluster   *specs.ClusterStatus
 	checks    *Checks
@@ -54,6 +56,12 @@ func (f *fakeAgent) Endpoints(context.Context) ([]specs.Endpoint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.endpoints, f.down
+}
+
+func (f *fakeAgent) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgotten++
 }
 
 func (f *fakeAgent) Networks(context.Context) ([]specs.NetworkStatus, error) {
@@ -224,8 +232,8 @@ func TestNoViewerNoRequest(t *testing.T) {
 	h.leave(v)
 	cancel()
 	running.Wait()
-	if h.view != nil || f.timesAsked() == 0 {
-		t.Errorf("view %+v after the last viewer left, %d requests", h.view, f.timesAsked())
+	if h.view != nil || f.timesAsked() == 0 || f.forgotten != 1 {
+		t.Errorf("view %+v after the last viewer left, %d requests, copy dropped %d times", h.view, f.timesAsked(), f.forgotten)
 	}
 }
 
@@ -246,5 +254,89 @@ func TestSlowViewerIsCutOff(t *testing.T) {
 	}
 	if n != backlog || len(h.viewers) != 0 {
 		t.Errorf("the slow viewer had %d messages, want %d; viewers left: %d", n, backlog, len(h.viewers))
+	}
+}
+
+// TestEventsOutliveTheAgent requires that the page keeps its events while the agent is away, gets no
+// event twice from an agent that sends its newest events again, and keeps those of an earlier agent.
+func TestEventsOutliveTheAgent(t *testing.T) {
+	t.Parallel()
+	at := func(second int) specs.Event {
+		e := eventOf("web")
+		e.Time = begun.Add(time.Duration(second) * time.Minute)
+		return e
+	}
+	var events []specs.Event // as the page has them
+	h := NewHub(&fakeAgent{})
+	stream := func(all ...specs.Event) {
+		h.beginEvents()
+		for _, e := range all {
+			h.addEvent(e)
+		}
+		h.takeSample(t.Context())
+	}
+	v, err := h.join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEvents := func(what string, want ...int) {
+		t.Helper()
+		for len(v.lines) > 0 {
+			var m Message
+			if err := json.Unmarshal(<-v.lines, &m); err != nil {
+				t.Fatal(err)
+			}
+			if m.Reset {
+				events = nil
+			}
+			events = append(events, m.Events...)
+		}
+		late := h.view.Full(h.events).Events
+		var got, gotLate []int
+		for _, e := range events {
+			got = append(got, int(e.Time.Sub(begun)/time.Minute))
+		}
+		for _, e := range late {
+			gotLate = append(gotLate, int(e.Time.Sub(begun)/time.Minute))
+		}
+		if !slices.Equal(got, want) || !slices.Equal(gotLate, want) {
+			t.Errorf("%s: events %v, those of a new viewer %v, want %v", what, got, gotLate, want)
+		}
+	}
+	stream(at(1), at(2))
+	wantEvents("first", 1, 2)
+	stream()
+	wantEvents("while the agent is away", 1, 2)
+	stream(at(1), at(2), at(3))
+	wantEvents("after the stream was cut off", 1, 2, 3)
+	stream(at(7))
+	wantEvents("of another run of the agent", 1, 2, 3, 7)
+}
+
+// TestMessageThatCannotBeMade requires that the page gets the changes of a view later if it could not
+// be encoded.
+func TestMessageThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	f := &fakeAgent{}
+	h := NewHub(f)
+	h.takeSample(t.Context())
+	v, err := h.join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-v.lines
+	wrong := endpointOf("web", 1)
+	wrong.Ended = time.Date(10001, 1, 1, 0, 0, 0, 0, time.UTC) // JSON has no such year
+	f.set(nil, wrong, endpointOf("db", 1))
+	h.takeSample(t.Context())
+	var failed struct{ Error string }
+	if err := json.Unmarshal(<-v.lines, &failed); err != nil || failed.Error == "" {
+		t.Errorf("message %+v, %v, want the error", failed, err)
+	}
+	f.set(nil, endpointOf("db", 1))
+	h.takeSample(t.Context())
+	var m Message
+	if err := json.Unmarshal(<-v.lines, &m); err != nil || len(m.Rows) != 1 {
+		t.Errorf("message %+v, %v; want the row that the page does not have", m, err)
 	}
 }

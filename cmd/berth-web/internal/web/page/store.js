@@ -139,20 +139,44 @@ async function openSession() {
   return answer.ok ? '' : 'token';
 }
 
+// A message comes each second. A stream without one for so many ms is lost, although neither side has
+// closed it, as after a machine slept or changed its network.
+export const patience = { silence: 30000 };
+
+// readStream takes the messages of one stream until it ends, fails or falls silent.
 async function readStream() {
-  const answer = await fetch('feed');
-  if (answer.status === 401) {
-    store.refused ||= 'none';
-    return changed('link');
+  const stop = new AbortController();
+  let alarm;
+  const heard = () => {
+    clearTimeout(alarm);
+    alarm = setTimeout(() => stop.abort(), patience.silence);
+  };
+  try {
+    heard();
+    const answer = await fetch('feed', { signal: stop.signal });
+    if (answer.status === 401) {
+      store.refused ||= 'none';
+      return changed('link');
+    }
+    if (!answer.ok) throw new Error(await answer.text());
+    store.refused = '';
+    store.online = true;
+    changed('link');
+    await readLines(answer.body, heard);
+  } finally {
+    clearTimeout(alarm);
+    stop.abort(); // else a stream whose message failed would stay open
   }
-  if (!answer.ok) throw new Error(await answer.text());
-  store.refused = '';
-  store.online = true;
-  changed('link');
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  return undefined;
+}
+
+// readLines applies the messages of a stream, and calls heard after each.
+async function readLines(body, heard) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let parts = []; ;) { // of a line, which may be megabytes long
     const { value, done } = await reader.read();
-    if (done) return undefined;
+    if (done) return;
+    heard();
     for (let from = 0; ;) {
       const end = value.indexOf('\n', from);
       parts.push(value.slice(from, end < 0 ? value.length : end));
