@@ -25,7 +25,7 @@ needs() {
 		test,vm          dhcpd                           isc-dhcp-server:/usr/sbin/dhcpd
 		test,vm          kea-dhcp4                       kea-dhcp4-server
 		test,vm          kea-dhcp6                       kea-dhcp6-server
-		test,vm          etcd                            etcd-server:/usr/bin/etcd
+		test,vm,web      etcd                            etcd-server:/usr/bin/etcd
 		test             etcdctl                         etcd-client:/usr/bin/etcdctl
 		test             patch                           patch
 		test             lintian                         lintian

@@ -27,19 +27,26 @@ func infoLine(id, name, image string) string {
 	return fmt.Sprintf(`berth_endpoint_info{container_id="%s",interface="net1",network="lan",parent="eth1",name="%s",image="%s",pod="",namespace="",mac="02:00:5e:00:53:01",driver="macvlan",mode="bridge"} 1`, id, name, image)
 }
 
+// knowDocker writes dockerd's file of a container, and makes the agent read dockerd's files.
+func (l *lab) knowDocker(id, text string) (file string) {
+	l.t.Helper()
+	docker := l.t.TempDir()
+	l.agentConfig(`docker = "` + docker + `"`)
+	file = filepath.Join(docker, "containers", id, "config.v2.json")
+	mustSucceed(l.t, os.MkdirAll(filepath.Dir(file), 0o700))
+	mustSucceed(l.t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
 // TestNamesOfDocker: the first scrape after the attachment has the name in dockerd's file,
 // and the name outlives the container, the file and the agent.
 func TestNamesOfDocker(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.writeNetwork("lan", lanFile)
-	docker := t.TempDir()
-	l.agentConfig(`docker = "` + docker + `"`)
-	a := l.startAgent()
 	id := strings.Repeat("ab", 32)
-	file := filepath.Join(docker, "containers", id, "config.v2.json")
-	mustSucceed(t, os.MkdirAll(filepath.Dir(file), 0o700))
-	mustSucceed(t, os.WriteFile(file, []byte(`{"Name":"/front","Config":{"Image":"nginx:1","Labels":{"app":"shop"}}}`), 0o600))
+	file := l.knowDocker(id, `{"Name":"/front","Config":{"Image":"nginx:1","Labels":{"app":"shop"}}}`)
+	a := l.startAgent()
 	web := l.attachContainer(id, 1)
 	a.waitNamed(infoLine(id, "front", "nginx:1"))
 	if e := l.endpointOf(id); e.Name != "front" || e.Labels["app"] != "shop" {

@@ -100,13 +100,17 @@ func splitOf(e *specs.Endpoint) (all []string) {
 }
 
 // TestBrowserShowsTheAgentsFigures compares the page with the agent's own answer, once all frames
-// are counted: containers, an observed interface, and one that forged its MAC. Then it kills the
+// are counted: containers, one of docker with its name and image, an observed interface, and one
+// container that forged its MAC. Then it kills the
 // agent, and starts another.
 func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
 	l := newLab(t)
 	l.writeNetwork("lan", pooledFile)
+	front := strings.Repeat("ab", 32)
+	l.knowDocker(front, `{"Name":"/front","Config":{"Image":"nginx:1"}}`)
 	agent := l.startAgent()
+	l.attachContainer(front, 6)
 	web, api := l.attachContainer("web", 7), l.attachContainer("api", 8)
 	cam := l.makeForeign(9, "bridge")
 	cam.setUp()
@@ -119,10 +123,11 @@ func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 	web.runIP("link", "set", "net1", "address", web.mac.String())
 	testnet.Eventually(t, "events of the forged MAC", func() bool { return len(l.eventsOf("web", specs.MACSpoof)) > 0 })
 	ctx := browsePage(t)
-	onPage(t, ctx, "overview", chromedp.Navigate(l.startPage().address), onceTrue(`document.querySelectorAll(".leaf").length === 3`),
+	onPage(t, ctx, "overview", chromedp.Navigate(l.startPage().address), onceTrue(`document.querySelectorAll(".leaf").length === 4`),
 		onceTrue(`document.querySelector(".leaf.bad .strong")?.textContent === "web-name"`), onceTrue(`document.querySelectorAll(".leaf.observed").length === 1`))
-	onPage(t, ctx, "table", chromedp.Evaluate[chromedp.Void](allColumns), chromedp.Click(`nav a[href="#endpoints"]`), onceTrue(`document.querySelectorAll(".virtual tbody th a").length === 3`))
+	onPage(t, ctx, "table", chromedp.Evaluate[chromedp.Void](allColumns), chromedp.Click(`nav a[href="#endpoints"]`), onceTrue(`document.querySelectorAll(".virtual tbody th a").length === 4`))
 	l.wantTable(ctx)
+	onPage(t, ctx, "names of docker", onceTrue(hasRow("front", "nginx:1")), onceTrue(hasRow("front", "docker")))
 	e := l.endpointOf("web")
 	split, err := json.Marshal(splitOf(&e))
 	mustSucceed(t, err)
@@ -136,11 +141,11 @@ func TestBrowserShowsTheAgentsFigures(t *testing.T) {
 	onPage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), onceTrue(`document.querySelector(".events").innerText.includes("02:00:5e:00:53:99")`),
 		onceTrue(`document.querySelectorAll(".events tbody tr").length >= 1`))
 	onPage(t, ctx, "networks", chromedp.Click(`nav a[href="#networks"]`), onceTrue(`document.body.innerText.includes("addresses of 192.0.2.0/24")`),
-		onceTrue(`document.querySelectorAll(".mapbox .excluded").length === 8`), onceTrue(hasRow("lan", "2")), onceTrue(hasRow(parent, "counting")),
+		onceTrue(`document.querySelectorAll(".mapbox .excluded").length === 8`), onceTrue(hasRow("lan", "3")), onceTrue(hasRow(parent, "counting")),
 		onceTrue(`[...document.querySelectorAll("tr")].some((tr) => tr.querySelector("th")?.textContent === "lan" && tr.querySelector(".number.mark"))`))
 	const lost = `document.querySelector(".banner")?.innerText.includes("The agent does not answer")`
 	agent.stopAgent(syscall.SIGKILL)
-	onPage(t, ctx, "killed", onceTrue(lost), chromedp.Click(`nav a[href="#overview"]`), onceTrue(`document.querySelectorAll(".leaf").length === 3`),
+	onPage(t, ctx, "killed", onceTrue(lost), chromedp.Click(`nav a[href="#overview"]`), onceTrue(`document.querySelectorAll(".leaf").length === 4`),
 		onceTrue(`[...document.querySelectorAll(".leaf .of-wire")].every((e) => e.tagName === "rect" || e.textContent === "⇅ –")`))
 	l.startAgent()
 	onPage(t, ctx, "another agent", onceTrue(`!(`+lost+`) && document.querySelector(".live:not(.off)")`),
