@@ -39,7 +39,7 @@ type Client interface {
 	Counts() Counts
 }
 
-// Counts are numbers of messages by type, as "discover".
+// Counts are numbers of messages by type, such as "discover".
 type Counts map[string]uint64
 
 // State is a state of a client: those of RFC 2131 section 4.4, for both protocols.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Knows reports whether the kernel has a link driver, as "macvlan" or "vlan",
+// Knows reports whether the kernel has a link driver, such as "macvlan" or "vlan",
 // built in or loaded. The request loads no module and needs no privilege: the
 // kernel filters a dump by kind only if it knows the kind (linkinfo_to_kind_ops
 // in net/core/rtnetlink.c), and every namespace has "lo", which has no kind.
