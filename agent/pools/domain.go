@@ -63,11 +63,20 @@ func (f *formerNews) add(all []cluster.Entry) {
 	}
 }
 
+// domainPart is the part of a domain's problems.
+func domainPart(name cluster.Domain) string { return fmt.Sprintf("domain %q", name) }
+
 // currentDomains returns the domains of the network files, and ends those without one.
 func (m *Member) currentDomains() (all []*domain) {
 	want := map[cluster.Domain][]*specs.Network{}
 	for _, n := range m.readNetworks() {
 		want[cluster.Domain(n.Domain)] = append(want[cluster.Domain(n.Domain)], n)
+	}
+	for name := range m.named {
+		if want[name] == nil {
+			m.Problem(domainPart(name), nil)
+			m.Problem(formerPart(name), nil)
+		}
 	}
 	m.named = map[cluster.Domain]bool{}
 	for name := range want {
@@ -90,7 +99,7 @@ func (m *Member) currentDomains() (all []*domain) {
 
 // domainOf returns the domain of networks with one pool, or nil if their files differ.
 func (m *Member) domainOf(name cluster.Domain, networks []*specs.Network) *domain {
-	part := fmt.Sprintf("domain %q", name)
+	part := domainPart(name)
 	first := networks[0]
 	text := cluster.NewPoolText(first.Subnets[0], first.Block)
 	options := optionsOf(first)
@@ -136,13 +145,13 @@ func optionsOf(n *specs.Network) cluster.Options {
 // keepDomain makes a round with etcd if one is due, answers the wishes of starts, and returns
 // the time until the next round.
 func (m *Member) keepDomain(ctx context.Context, d *domain) time.Duration {
-	part := fmt.Sprintf("domain %q", d.name)
+	part := domainPart(d.name)
 	wishes, err := m.readDemand(d)
 	var due bool
 	if err == nil {
 		due, err = d.due(len(wishes) > 0, m.refresh)
 	}
-	news := d.news.Swap(false)
+	news := d.news.Swap(false) || m.failed() && state.SinceBoot()-d.rounded >= retry
 	if left := m.refresh - (state.SinceBoot() - d.rounded); !due && !news && err == nil && left > 0 {
 		return left
 	}
@@ -214,12 +223,23 @@ func (m *Member) makeRound(ctx context.Context, d *domain, due bool) error {
 		due, err = true, d.keeper.Round(ctx)
 	}
 	m.latency = time.Since(began)
-	m.noteAnswer(err)
 	if due {
 		d.whole = state.SinceBoot()
 	}
-	d.started, d.rounded, d.failed = true, state.SinceBoot(), !answered(err) || errors.Is(err, cluster.ErrAlive)
+	d.started, d.rounded, d.failed = true, state.SinceBoot(), !settled(err) || errors.Is(err, cluster.ErrAlive)
 	return err
+}
+
+// settled reports whether an error is of berth's own rules, so that the same round would end with it
+// again.
+func settled(err error) bool {
+	var full *cluster.FullError
+	var differs *cluster.DifferenceError
+	rules := []error{cluster.ErrChanged, cluster.ErrCloned, cluster.ErrAlive, cluster.ErrForgotten, cluster.ErrOlder}
+	if slices.ContainsFunc(rules, func(rule error) bool { return errors.Is(err, rule) }) {
+		return true
+	}
+	return err == nil || errors.As(err, &full) || errors.As(err, &differs)
 }
 
 // answerWishes records why the node has no more, if it has not, and deletes the wishes.

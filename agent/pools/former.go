@@ -21,6 +21,9 @@ const formerSlack = 256
 // the hook, and publishes those of the containers that have started here.
 func (m *Member) shareFormer(ctx context.Context, all []*domain) {
 	for _, d := range all {
+		if !d.sticky() {
+			m.Problem(formerPart(d.name), nil)
+		}
 		if !d.sticky() || !m.self.Registered() {
 			continue
 		}
@@ -31,12 +34,16 @@ func (m *Member) shareFormer(ctx context.Context, all []*domain) {
 		if err == nil {
 			err = m.trimFormer(ctx, d)
 		}
-		m.Problem(d.formerPart(), m.explain(err))
+		m.Problem(formerPart(d.name), m.explain(err))
 	}
 }
 
-func (d *domain) sticky() bool       { return len(d.stickyNetworks) > 0 }
-func (d *domain) formerPart() string { return fmt.Sprintf("the former addresses of domain %q", d.name) }
+func (d *domain) sticky() bool { return len(d.stickyNetworks) > 0 }
+
+// formerPart is the part of the problems with a domain's former addresses.
+func formerPart(name cluster.Domain) string {
+	return fmt.Sprintf("the former addresses of domain %q", name)
+}
 
 // stickyNetworksOf returns the names of the sticky ones of networks.
 func stickyNetworksOf(all []*specs.Network) map[string]bool {
@@ -88,9 +95,7 @@ func (m *Member) publishMemories(ctx context.Context, d *domain, memories []leas
 	ctx, stop := context.WithTimeout(ctx, askWithin)
 	defer stop()
 	d.formerTrim = true
-	err := m.self.PublishFormer(ctx, d.name, lastOfEach(all))
-	m.noteAnswer(err)
-	return err
+	return m.self.PublishFormer(ctx, d.name, lastOfEach(all))
 }
 
 // trimFormer deletes the oldest former addresses of a domain if this node has published one and there
@@ -102,7 +107,6 @@ func (m *Member) trimFormer(ctx context.Context, d *domain) error {
 	ctx, stop := context.WithTimeout(ctx, askWithin)
 	defer stop()
 	err := m.self.TrimFormer(ctx, d.name)
-	m.noteAnswer(err)
 	d.formerTrim = err != nil
 	return err
 }
@@ -178,7 +182,7 @@ func (m *Member) readFormer(ctx context.Context, d *domain) error {
 	ctx, stop := context.WithTimeout(ctx, askWithin)
 	defer stop()
 	all, revision, err := m.self.ReadFormer(ctx, d.name)
-	if m.noteAnswer(err); err != nil {
+	if err != nil {
 		return err
 	}
 	d.formerIDs = map[string]bool{}

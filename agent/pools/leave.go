@@ -25,7 +25,6 @@ func (m *Member) leaveDomains(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, askWithin)
 		left, err := m.self.Leave(ctx, name, func() (bool, error) { return m.closeDomain(name) })
 		stop()
-		m.noteAnswer(err)
 		m.Problem(part, m.explain(err))
 		if left {
 			m.Log.Info("the blocks of a domain without a network were given back", "domain", name)

@@ -2,12 +2,9 @@ package pools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,7 +197,7 @@ func (m *Member) openSelf() (err error) {
 	if err := os.MkdirAll(m.Config.Directory, 0o700); err != nil {
 		return fmt.Errorf("%w; create it, or set directory below [cluster] in berth.toml", err)
 	}
-	self, err := cluster.OpenSelf(cluster.SelfConfig{Store: m.etcd.Load(), Disk: cluster.Directory(m.Config.Directory),
+	self, err := cluster.OpenSelf(cluster.SelfConfig{Store: m.requests(), Disk: cluster.Directory(m.Config.Directory),
 		Name: m.Config.Node, Boot: boot})
 	if err == nil {
 		m.self = self
@@ -208,62 +205,11 @@ func (m *Member) openSelf() (err error) {
 	return err
 }
 
-// request sends a request to etcd and stores its result as a problem of a part.
+// request sends requests to etcd and stores their result as a problem of a part.
 func (m *Member) request(ctx context.Context, part string, do func(context.Context) error) {
 	ctx, stop := context.WithTimeout(ctx, askWithin)
 	defer stop()
-	err := do(ctx)
-	m.noteAnswer(err)
-	m.Problem(part, m.explain(err))
-}
-
-// noteAnswer records whether etcd has answered.
-func (m *Member) noteAnswer(err error) {
-	m.contact.Lock()
-	defer m.contact.Unlock()
-	if answered(err) {
-		m.last, m.lastErr = time.Now(), ""
-		return
-	}
-	m.lastErr = shortError(err)
-	m.failures++
-}
-
-// answered reports whether an error is of berth's own rules, to which etcd's answer led.
-func answered(err error) bool {
-	var full *cluster.FullError
-	var differs *cluster.DifferenceError
-	rules := []error{cluster.ErrChanged, cluster.ErrCloned, cluster.ErrAlive, cluster.ErrForgotten, cluster.ErrOlder}
-	if slices.ContainsFunc(rules, func(rule error) bool { return errors.Is(err, rule) }) {
-		return true
-	}
-	return err == nil || errors.As(err, &full) || errors.As(err, &differs)
-}
-
-func (m *Member) failed() bool {
-	m.contact.Lock()
-	defer m.contact.Unlock()
-	return m.lastErr != ""
-}
-
-// explain adds the time of the last answer to the error of a request without one.
-func (m *Member) explain(err error) error {
-	if answered(err) {
-		return err
-	}
-	m.contact.Lock()
-	defer m.contact.Unlock()
-	since := "berthd was started"
-	if !m.last.IsZero() {
-		since = m.last.Format(time.TimeOnly)
-	}
-	return fmt.Errorf("etcd has not answered since %s (%s); this node goes on with the addresses that it has",
-		since, m.lastErr)
-}
-
-// shortError returns the cause of a failed request without the client's own words.
-func shortError(err error) string {
-	return strings.Replace(err.Error(), context.DeadlineExceeded.Error(), "no answer in time", 1)
+	m.Problem(part, m.explain(do(ctx)))
 }
 
 // keepPresence keeps the presence of this node's identity, once it is registered.

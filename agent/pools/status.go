@@ -160,15 +160,12 @@ func (m *Member) Forget(ctx context.Context, name string) (released []string, er
 	}
 	m.Log.Info("forgetting a node on request", "node", name, "id", id)
 	defer m.Wake()
-	return cluster.Forget(ctx, m.etcd.Load(), id)
+	return cluster.Forget(ctx, m.requests(), id)
 }
 
 func (m *Member) list(ctx context.Context, prefixes ...string) (s cluster.Snapshot, err error) {
-	store := m.etcd.Load()
-	if store == nil {
+	if m.etcd.Load() == nil {
 		return s, errors.New("the connection to etcd is not open; see berth agent status")
 	}
-	s, err = store.List(ctx, prefixes...)
-	m.noteAnswer(err)
-	return s, err
+	return m.requests().List(ctx, prefixes...)
 }

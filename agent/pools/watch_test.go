@@ -162,6 +162,28 @@ func TestRemovedNetwork(t *testing.T) {
 	b.owns("192.0.2.64/29")
 }
 
+// TestProblemOfRemovedNetwork checks that the problem of a domain ends with its networks.
+func TestProblemOfRemovedNetwork(t *testing.T) {
+	t.Parallel()
+	server := testnet.StartEtcd(t, 1)[0]
+	m := newTestMember(t, "a", specs.ClusterConfig{Etcd: []string{server.URL}})
+	m.owns("192.0.2.64/29")
+	files := filepath.Join(m.dir, "networks.d")
+	other := strings.Replace(oneBlock, "64/29", "72/29", 1)
+	if err := os.WriteFile(filepath.Join(files, "other.toml"), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Wake()
+	m.problem("have it with different pools")
+	for _, name := range []string{"lan.toml", "other.toml"} {
+		if err := os.Remove(filepath.Join(files, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Wake()
+	m.noProblem()
+}
+
 // TestRemovedNetworkAfterKill checks that a node gives back a block of a removed network that its
 // file does not list: berthd was killed after it had struck the block, or before it recorded it.
 func TestRemovedNetworkAfterKill(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
@@ -21,6 +22,10 @@ const (
 	keepAliveTimeout = 5 * time.Second
 	dialTimeout      = 5 * time.Second
 )
+
+// dialAgain is the time between attempts to connect. By default, it grows to two minutes, after which
+// a node would still wait although etcd is back.
+var dialAgain = backoff.Config{BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}
 
 // connection is a client with one set of certificates.
 type connection struct {
@@ -72,6 +77,7 @@ func (s *Store) dial(config *tls.Config) (*connection, error) {
 		DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout, Logger: zap.NewNop(),
 		DialOptions: []grpc.DialOption{
 			grpc.WithChainUnaryInterceptor(c.noteCause), grpc.WithStatsHandler(notice(s.config.Connected)),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: dialAgain, MinConnectTimeout: dialTimeout}),
 		},
 	})
 	if err != nil {

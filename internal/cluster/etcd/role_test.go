@@ -35,15 +35,15 @@ func roleCommands(t *testing.T) (all []string) {
 // user or the role is told the remedy.
 func TestRole(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	a.issueAll(t, "root", "rack1", "rack2")
-	server := startTLS(t, a)
-	s := openTLS(t, server.URL, a.files(a, "rack1"))
+	a := testnet.NewAuthority(t)
+	a.IssueAll(t, "root", "rack1", "rack2")
+	server := a.StartTLS(t)
+	s := openTLS(t, server.URL, filesOf("rack1", a, a))
 	s.mustAnswer(t)
 	run := func(command string) {
 		t.Helper()
 		cmd := exec.Command(testnet.Program(t, "etcdctl"), append(strings.Fields(command), "--endpoints", server.URL,
-			"--cacert", a.path("ca.pem"), "--cert", a.path("root.pem"), "--key", a.path("root.key"))...)
+			"--cacert", a.Path("ca.pem"), "--cert", a.Path("root.pem"), "--key", a.Path("root.key"))...)
 		cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("etcdctl %s: %v\n%s", command, err, out)
@@ -64,13 +64,13 @@ func TestRole(t *testing.T) {
 		}
 		return err
 	})
-	other, err := Open(Config{Endpoints: []string{server.URL}, Certificates: a.files(a, "rack1"), Prefix: "/other/"})
+	other, err := Open(Config{Endpoints: []string{server.URL}, Certificates: filesOf("rack1", a, a), Prefix: "/other/"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { other.Close() })
 	other.mustRefuse(t, `"rack1", the common name of this node's certificate, may not use the keys below "/other/"`)
-	stranger := openTLS(t, server.URL, a.files(a, "rack2"))
+	stranger := openTLS(t, server.URL, filesOf("rack2", a, a))
 	stranger.mustRefuse(t, "etcdctl user grant-role rack2 berth")
 	run("user add rack2 --no-password")
 	stranger.mustRefuse(t, "etcdctl user grant-role rack2 berth")
