@@ -206,3 +206,39 @@ func TestFleetChecksInput(t *testing.T) {
 		t.Error("FindNode finds a node that does not exist")
 	}
 }
+
+// TestNewRow checks that other nodes accept each row, whatever an engine calls the container.
+func TestNewRow(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"web", "\x01", "<", "ö", "\xff", "w\xffö", "\U0001F409"} {
+		for _, n := range []int{0, 1, 511, 512, 513, 10_000} {
+			text := strings.Repeat(part, n)
+			for _, addresses := range []int{0, maxRowAddresses + 1} {
+				r := Row{Container: text, Name: text, Network: text, Interface: text, MAC: specs.MAC{2, 0, 0, 0, 0, 7},
+					Addresses: slices.Repeat([]netip.Addr{netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1234:5678")}, addresses)}
+				got, err := decodeRow("key", encode(NewRow(r)))
+				if err != nil || n > 0 && got.Name == "" {
+					t.Errorf("%d times %q and %d addresses: %v, name %q", n, part, addresses, err, got.Name)
+				}
+			}
+		}
+	}
+}
+
+// TestManyDuplicates compares rows that an attacker has made alike, as many as etcd's limits permit.
+func TestManyDuplicates(t *testing.T) {
+	t.Parallel()
+	one := netip.MustParseAddr("192.0.2.64")
+	var rows []Row
+	for range 200_000 {
+		rows = append(rows, Row{Addresses: []netip.Addr{one}, Domain: "lan-hq"})
+	}
+	all := map[NodeID][]Row{nodeA: rows, nodeB: {{Addresses: []netip.Addr{one}, Domain: "other"}}}
+	if got := Duplicates(all); len(got) != 0 {
+		t.Errorf("%d rows conflict", len(got))
+	}
+	all[nodeB][0].Domain = ""
+	if got := Duplicates(all); len(got) != len(rows)+1 {
+		t.Errorf("%d rows conflict", len(got))
+	}
+}

@@ -268,5 +268,6 @@ func (k *Keeper) absentFor(v View) map[NodeID]time.Duration {
 		}
 		all[id] = now - k.present[id]
 	}
+	maps.DeleteFunc(k.present, func(id NodeID, _ time.Duration) bool { _, known := v.Nodes[id]; return !known })
 	return all
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"berth/specs"
 )
 
 // leaveAtOnce is the number of keys that one transaction gives back.
@@ -33,7 +35,7 @@ func (n *Self) OwnedDomains(ctx context.Context) ([]Domain, error) {
 	all := map[Domain]bool{}
 	for _, e := range s.Entries {
 		name, key, _ := strings.Cut(strings.TrimPrefix(e.Key, "domain/"), "/")
-		if key != "pool" && n.owns(e) {
+		if key != "pool" && n.owns(e) && specs.CheckClusterDomain(name) == nil {
 			all[Domain(name)] = true
 		}
 	}

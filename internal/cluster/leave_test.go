@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -79,5 +80,32 @@ func TestOwnedDomains(t *testing.T) {
 		if got, err := self.OwnedDomains(ctx); err != nil || len(got) != 1 || got[0] != d {
 			t.Errorf("the store gives the domains %v to the node, want %q; %v", got, d, err)
 		}
+	}
+}
+
+// TestOwnedDomainsOfAttacker checks that a node ignores keys of domains that no network can have, which
+// an attacker has written with the node's identity.
+func TestOwnedDomainsOfAttacker(t *testing.T) {
+	t.Parallel()
+	ctx, store := context.Background(), newMemory()
+	self := newSelf(t, store)
+	value := encode(ownerValue{Node: self.ID()})
+	for _, name := range []string{"", "A", "x\x00y", strings.Repeat("x", 64), "real"} {
+		if _, err := store.Swap(ctx, Change{Key: "domain/" + name + "/block/192.0.2.0", Action: Put, Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := self.OwnedDomains(ctx); err != nil || len(got) != 1 || got[0] != "real" {
+		t.Errorf("the domains are %q, %v", got, err)
+	}
+}
+
+// TestForgottenNodesLeaveNothing checks that a keeper does not remember nodes that are gone.
+func TestForgottenNodesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	k := settledKeeper(t, newMemory(), openKeys{})
+	k.absentFor(View{Nodes: map[NodeID]Node{nodeA: {}, nodeB: {}}})
+	if all := k.absentFor(View{Nodes: map[NodeID]Node{nodeB: {}}}); len(all) != 1 || len(k.present) != 1 {
+		t.Errorf("it has %v and remembers %v", all, k.present)
 	}
 }

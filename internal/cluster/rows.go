@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"berth/specs"
 )
@@ -121,48 +122,105 @@ func decodeRow(key string, value []byte) (r Row, err error) {
 const maxRowText = 512
 
 // trimmed returns a text that decodeRow accepts.
-func trimmed(text string) string { return text[:min(len(text), maxRowText)] }
+func trimmed(text string) string { return trimmedTo(maxRowText, text) }
+
+// trimmedTo returns at most so many bytes of a text, in whole characters.
+func trimmedTo(limit int, text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), limit+utf8.UTFMax)], "?")
+	for len(text) > limit {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
 
 // NewRow returns a row that other nodes accept, whatever an engine calls the container.
 func NewRow(r Row) Row {
-	r.Container, r.Name = trimmed(r.Container), trimmed(r.Name)
-	r.Network, r.Interface = trimmed(r.Network), trimmed(r.Interface)
 	r.Addresses = r.Addresses[:min(len(r.Addresses), maxRowAddresses)]
-	return r
+	for limit := maxRowText; ; limit /= 2 {
+		r.Container, r.Name = trimmedTo(limit, r.Container), trimmedTo(limit, r.Name)
+		r.Network, r.Interface = trimmedTo(limit, r.Network), trimmedTo(limit, r.Interface)
+		if limit == 0 || len(encode(r)) <= maxValue {
+			return r
+		}
+	}
+}
+
+// twoNodes are up to two different nodes.
+type twoNodes [2]NodeID
+
+func (t *twoNodes) add(id NodeID) {
+	switch {
+	case t[0] == "" || t[0] == id:
+		t[0] = id
+	case t[1] == "":
+		t[1] = id
+	}
+}
+
+// hasOther reports whether one of them is not the given one.
+func (t *twoNodes) hasOther(id NodeID) bool {
+	return t != nil && (t[0] != id && t[0] != "" || t[1] != "")
+}
+
+// holders are the rows that have one address or MAC, and the nodes that they are of, by domain.
+type holders struct {
+	rows     []*Row
+	nodes    []NodeID
+	all      twoNodes
+	inDomain map[Domain]*twoNodes
+}
+
+func (h *holders) add(node NodeID, r *Row) {
+	h.rows, h.nodes = append(h.rows, r), append(h.nodes, node)
+	h.all.add(node)
+	if h.inDomain[r.Domain] == nil {
+		h.inDomain[r.Domain] = &twoNodes{}
+	}
+	h.inDomain[r.Domain].add(node)
+}
+
+// hasOther reports whether a row of another node may be on the LAN of a row: unless both have a
+// domain, and not the same one.
+func (h *holders) hasOther(node NodeID, d Domain) bool {
+	if d == "" {
+		return h.all.hasOther(node)
+	}
+	return h.inDomain[d].hasOther(node) || h.inDomain[""].hasOther(node)
 }
 
 // Duplicates returns, by row, the addresses and MACs that a row of another node has too. Rows
-// of networks with different domains share no LAN, as far as is known.
+// of networks with different domains share no LAN, as far as is known. Its time grows with the
+// number of rows only, whatever an attacker has written to them.
 func Duplicates(rows map[NodeID][]Row) map[*Row][]string {
-	type holder struct {
-		node NodeID
-		row  *Row
+	by := map[string]*holders{}
+	add := func(text string, node NodeID, r *Row) {
+		if by[text] == nil {
+			by[text] = &holders{inDomain: map[Domain]*twoNodes{}}
+		}
+		by[text].add(node, r)
 	}
-	by := map[string][]holder{}
 	for _, node := range slices.Sorted(maps.Keys(rows)) {
 		for i := range rows[node] {
 			r := &rows[node][i]
 			for _, a := range r.Addresses {
 				if !a.IsLinkLocalUnicast() {
-					by[a.String()] = append(by[a.String()], holder{node, r})
+					add(a.String(), node, r)
 				}
 			}
 			if !r.MAC.IsZero() {
-				by[r.MAC.String()] = append(by[r.MAC.String()], holder{node, r})
+				add(r.MAC.String(), node, r)
 			}
 		}
 	}
 	all := map[*Row][]string{}
 	for _, text := range slices.Sorted(maps.Keys(by)) {
-		for _, h := range by[text] {
-			if slices.ContainsFunc(by[text], func(o holder) bool { return o.node != h.node && mayMeet(h.row, o.row) }) {
-				all[h.row] = append(all[h.row], text)
+		h := by[text]
+		for i, r := range h.rows {
+			if h.hasOther(h.nodes[i], r.Domain) {
+				all[r] = append(all[r], text)
 			}
 		}
 	}
 	return all
 }
-
-// mayMeet reports whether two rows may be on one LAN: unless both have a domain, and not the
-// same one.
-func mayMeet(a, b *Row) bool { return a.Domain == b.Domain || a.Domain == "" || b.Domain == "" }
