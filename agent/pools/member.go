@@ -131,6 +131,17 @@ func (m *Member) noteConnection() {
 	m.Wake()
 }
 
+// reconnected reports whether a connection to a member is new since the last step. What this node has
+// written may then be missing in etcd.
+func (m *Member) reconnected() bool {
+	if !m.connected.Swap(false) {
+		return false
+	}
+	m.unswept = true
+	m.self.DoubtRows()
+	return true
+}
+
 // Run keeps the node's parts until ctx is done.
 func (m *Member) Run(ctx context.Context) {
 	defer m.close()
@@ -160,8 +171,7 @@ func (m *Member) step(ctx context.Context) time.Duration {
 	if err != nil {
 		return retry
 	}
-	wait, all, connected := m.refresh, m.currentDomains(), m.connected.Swap(false)
-	m.unswept = m.unswept || connected
+	wait, all, connected := m.refresh, m.currentDomains(), m.reconnected()
 	for _, d := range all {
 		if connected {
 			d.news.Store(true)

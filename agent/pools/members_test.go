@@ -11,8 +11,8 @@ import (
 )
 
 // TestThreeMembers runs two nodes on a cluster of three members. With two members the nodes go on as
-// before, also if those are not the ones to which they were connected. With one, each keeps what it
-// has and reports the reason. When the others are back, and the first survivor is cut off with its
+// before, also if those are not the ones to which they were connected. With one, each keeps its
+// block and reports the reason. When the others are back, and the first survivor is cut off with its
 // connections open, a block moves from one node to the other.
 func TestThreeMembers(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,9 @@ func (n *Self) Publish(ctx context.Context, rows []Row) error {
 	return nil
 }
 
+// DoubtRows makes the next Publish read this node's rows: the store may have been restored.
+func (n *Self) DoubtRows() { n.rows = nil }
+
 func (n *Self) readRows(ctx context.Context) error {
 	s, err := n.store.List(ctx, rowsOf(n.file.Node))
 	if err != nil {

@@ -25,7 +25,8 @@ const (
 
 // dialAgain is the time between attempts to connect. By default, it grows to two minutes, after which
 // a node would still wait although etcd is back.
-var dialAgain = backoff.Config{BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}
+var dialAgain = backoff.Config{BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2,
+	MaxDelay: 5 * time.Second}
 
 // connection is a client with one set of certificates.
 type connection struct {
