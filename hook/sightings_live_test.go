@@ -31,9 +31,7 @@ func TestAnAddressTakenInsideTheWindow(t *testing.T) {
 	h.settle()
 	testnet.Address(t, h.lan, "wire", "192.0.2.2/24")
 	b := h.box("b", "lan")
-	if h.begin(b) {
-		t.Error("the start waited")
-	}
+	h.beginSeen(b)
 	h.probers.Wait()
 	mac := testnet.Link(t, h.lan, "wire").Attrs().HardwareAddr.String()
 	log := h.logged()
@@ -104,9 +102,7 @@ func TestSightingsAreRenewed(t *testing.T) {
 	h.settle()
 	h.sightings(func(s *lease.Sighting) { s.At -= lease.SeenFor / 2 })
 	h.killProber()
-	if h.begin(h.box("b", "lan")) {
-		t.Error("the start waited")
-	}
+	h.beginSeen(h.box("b", "lan"))
 }
 
 // killProber kills a prober when it has marked the addresses that it probes for.

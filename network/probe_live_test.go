@@ -72,12 +72,13 @@ func TestProbeEndsEarlyWhenAllAreTaken(t *testing.T) {
 	s := newSite(t)
 	testnet.Address(t, s.lan, "port", "192.0.2.10/24")
 	c := s.claimAddresses(t, "net1", mac(1), "192.0.2.10")
+	const long = 5 * time.Minute
 	start := time.Now()
-	if got := probeFor(t, s, time.Minute, c); len(got) != 1 {
+	if got := probeFor(t, s, long, c); len(got) != 1 {
 		t.Errorf("conflicts %v, want one", got)
 	}
-	if took := time.Since(start); took > patience {
-		t.Errorf("took %v", took)
+	if time.Since(start) >= long {
+		t.Error("it listened for the whole time")
 	}
 }
 
@@ -150,12 +151,8 @@ func TestProbeStopsWithItsContext(t *testing.T) {
 	c := s.claimAddresses(t, "net1", mac(1), "192.0.2.10")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	start := time.Now()
-	_, err := Probe(ctx, s.n, []Claimant{c}, time.Minute)
+	_, err := Probe(ctx, s.n, []Claimant{c}, 5*time.Minute) // without an error if it listens to the end
 	wantIs(t, err, context.DeadlineExceeded)
-	if took := time.Since(start); took > patience {
-		t.Errorf("took %v", took)
-	}
 }
 
 func TestProbeOfNothing(t *testing.T) {

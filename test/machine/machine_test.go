@@ -29,14 +29,10 @@ func TestMachineSpeaks(t *testing.T) {
 }
 
 func TestMachineThatHangsIsStopped(t *testing.T) {
-	m := standIn(t, "exec sleep 60")
+	m := standIn(t, "exec sleep 1000000") // longer than any deadline of tests
 	m.Limit = 20 * time.Millisecond
-	start := time.Now()
 	if _, err := m.Run(t.Context(), new(bytes.Buffer)); err == nil || err.Error() != "still running after 20ms: stopped" {
 		t.Errorf("got %v", err)
-	}
-	if took := time.Since(start); took > 30*time.Second {
-		t.Errorf("took %v", took)
 	}
 }
 

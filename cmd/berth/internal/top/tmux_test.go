@@ -164,7 +164,7 @@ func (p *pane) waitPicture(what string, holds func(picture string) bool) string 
 		select {
 		case <-tick.C:
 		case <-deadline:
-			p.t.Fatalf("%s: not within 20 s; the terminal shows\n%s", what, picture)
+			p.t.Fatalf("%s: not within a minute; the terminal shows\n%s", what, picture)
 		}
 	}
 }
