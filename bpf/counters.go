@@ -45,12 +45,24 @@ func sumCounters(cpus []counters) counters {
 	return total
 }
 
+// pinMigrating marks maps that have replaced others whose links and counts are still to be
+// taken over.
+const pinMigrating = "migrating"
+
+// LacksCounts reports whether the counts of earlier maps are still to be added to these: an agent
+// replaces the maps, or was killed while it did. No slot may be drained meanwhile: its final counts
+// would be too low, and the next owner of the slot would get the rest.
+func (m *Maps) LacksCounts() bool { return !isAbsent(m.pins.objectPath(pinMigrating)) }
+
 // Zero sets the counters and violations of a slot to 0. The caller must have unregistered
 // the slot long enough before that every program that had found it has finished; a tenth of
 // a second is enough.
 func (m *Maps) Zero(slot uint32) error {
 	if err := m.reopenReplaced(); err != nil {
 		return err
+	}
+	if m.LacksCounts() {
+		return fmt.Errorf("zero slot %d: the counts of earlier maps are not taken over yet; start berthd", slot)
 	}
 	cpus, err := sys.PossibleCPU()
 	if err != nil {

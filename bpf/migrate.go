@@ -15,10 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pinMigrating marks maps that have replaced others whose links and counts are still to be
-// taken over.
-const pinMigrating = "migrating"
-
 // migration replaces pinned maps with ones of another shape:
 //
 //  1. New maps are created and pinned in a directory beside (into); unchanged maps
@@ -30,7 +26,8 @@ const pinMigrating = "migrating"
 //     base of the new ones, and the old counters are unpinned.
 //
 // If the process is killed before step 2, nothing has changed; after it, the next Load does
-// steps 3 and 4 (again). To repeat them gives the same result.
+// steps 3 and 4 (again). To repeat them gives the same result, as no slot is drained in between
+// ([Maps.LacksCounts]).
 type migration struct {
 	from, into pins     // equal if nothing is to be done
 	copies     []string // maps whose entries are copied

@@ -141,3 +141,8 @@ func parseLinkName(name string) (ifindex int, w direction, ok bool) {
 	}
 	return 0, 0, false
 }
+
+func isAbsent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}

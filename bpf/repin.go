@@ -178,8 +178,3 @@ func Directories(bpffs string) []string {
 	p := pinsUnder(bpffs)
 	return []string{p.dir, p.linksDir()}
 }
-
-func isAbsent(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
-}

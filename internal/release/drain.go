@@ -31,6 +31,7 @@ type countMaps interface {
 	Counters(slot uint32) (specs.Counters, error)
 	Violations(slot uint32) (map[specs.Kind]specs.Broken, error)
 	Zero(slot uint32) error
+	LacksCounts() bool
 	Slots() uint32
 	Close() error
 }
@@ -46,7 +47,8 @@ func (r *Releaser) Drain(ctx context.Context) error {
 
 // drainDue does the steps of the drain that are due, in batches, and removes ended records beyond
 // the bounds. It returns the delay until the remaining attachments can be drained, or 0 if none
-// remains.
+// remains. It does nothing while counts of earlier maps are missing from these: the agent that takes
+// them over drains afterwards.
 func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Duration, err error) {
 	m, err := r.agentMaps()
 	if err != nil {
@@ -54,6 +56,9 @@ func (r *Releaser) drainDue(ctx context.Context, done *Report) (next time.Durati
 	}
 	if m != nil {
 		defer m.Close()
+		if m.LacksCounts() {
+			return 0, nil
+		}
 	}
 	for ctx.Err() == nil {
 		keyed, final, next, err := r.drainable(ctx, m != nil)

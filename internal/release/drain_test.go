@@ -114,3 +114,31 @@ func TestPrune(t *testing.T) {
 		t.Errorf("%d ended records, %+v; want it pruned", n, done)
 	}
 }
+
+// TestNoDrainBeforeCountsAreTakenOver ends a container while the agent that replaces the maps is dead:
+// its slot is drained after another agent has taken the counts over, and not before.
+func TestNoDrainBeforeCountsAreTakenOver(t *testing.T) {
+	t.Parallel()
+	s, f := newStore(t), newFake()
+	recordPair(t, s, f)
+	r := f.releaser(s)
+	must(t, r.Container(t.Context(), "c"))
+	f.lacking = true
+	must(t, r.drainToEnd(t.Context()))
+	if _, err := r.Collect(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	for _, a := range endedRecords(t, s) {
+		if a.Final != nil || a.Slot == 0 {
+			t.Errorf("drained too early: %+v", a)
+		}
+	}
+	f.lacking = false
+	must(t, r.drainToEnd(t.Context()))
+	checkNothingHeld(t, s)
+	for _, a := range endedRecords(t, s) {
+		if a.Final == nil || *a.Final != someCounters || a.Slot != 0 {
+			t.Errorf("after it: %+v, want the counts", a)
+		}
+	}
+}

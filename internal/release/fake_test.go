@@ -25,6 +25,7 @@ type fake struct {
 	keys       map[specs.MAC]uint32
 	counters   map[uint32]specs.Counters
 	before     func(what string) // called before each call takes effect
+	lacking    bool              // whether counts of earlier maps are missing
 }
 
 func newFake() *fake {
@@ -185,6 +186,8 @@ func (f *fake) Zero(slot uint32) error {
 	delete(f.counters, slot)
 	return nil
 }
+
+func (f *fake) LacksCounts() bool { return f.lacking }
 
 func (f *fake) Slots() uint32 { return maxSlots }
 
