@@ -23,7 +23,7 @@ func (p *observedPlan) isEmpty() bool { return len(p.ended)+len(p.changed)+len(p
 
 // scan is one scan of the interfaces, with the facts on which the records of observed ones are based.
 type scan struct {
-	found   []observe.Interface
+	found   []*observe.Interface
 	own     func(*observe.Interface) bool // whether berth created an interface
 	parents map[int]string                // the names of the parents that are observed
 	holders map[int]observe.Holder        // by NSID; only those of the namespaces that were searched
@@ -40,8 +40,7 @@ type scan struct {
 // MAC, so it has no record yet.
 func planObserved(s scan, known map[string]*state.Attachment) (p observedPlan) {
 	seen := make(map[string]bool)
-	for i := range s.found {
-		one := &s.found[i]
+	for _, one := range s.found {
 		parent, wanted := s.parents[one.Link.ParentIndex]
 		if !wanted || s.own(one) {
 			continue

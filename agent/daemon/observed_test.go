@@ -14,14 +14,21 @@ import (
 
 // seen returns an interface that is up, in namespace 5.
 func seen(index int, name string, mac specs.MAC) observe.Interface {
-	return observe.Interface{NSID: 5, Link: network.LinkInfo{
-		Index: index, Name: name, MAC: mac, Up: true, MTU: 1500, Kind: "macvlan", Driver: specs.Macvlan, Mode: specs.ModeBridge, ParentIndex: 4,
+	return observe.Interface{NSID: 5, Link: observe.Link{
+		Index: index, Name: name, MAC: mac, Up: true, MTU: 1500, Driver: specs.Macvlan, Mode: specs.ModeBridge, ParentIndex: 4,
 	}, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}}
+}
+
+func pointers(all []observe.Interface) (to []*observe.Interface) {
+	for i := range all {
+		to = append(to, &all[i])
+	}
+	return to
 }
 
 // planOf plans for interfaces on eth1, of which berth created none.
 func planOf(known map[string]*state.Attachment, found ...observe.Interface) observedPlan {
-	return planObserved(scan{found: found, own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"},
+	return planObserved(scan{found: pointers(found), own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"},
 		now: time.Unix(100, 0), holders: map[int]observe.Holder{5: {PID: 31, Name: "sleep"}}}, known)
 }
 
@@ -81,7 +88,7 @@ func TestReusedNamespaceID(t *testing.T) {
 		s := scan{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(200, 0)}
 		one := seen(2, "eth0", macB)
 		change(&s, &one)
-		s.found = []observe.Interface{one}
+		s.found = []*observe.Interface{&one}
 		return planObserved(s, known)
 	}
 	wantPlan(t, plan(func(*scan, *observe.Interface) {}), 0, 1, 0) // the MAC has changed
@@ -121,7 +128,7 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 
 // TestHolderOfAnObservedInterface finds the container after the interface, and keeps it.
 func TestHolderOfAnObservedInterface(t *testing.T) {
-	s := scan{found: []observe.Interface{seen(2, "eth0", macA)}, own: func(*observe.Interface) bool { return false },
+	s := scan{found: pointers([]observe.Interface{seen(2, "eth0", macA)}), own: func(*observe.Interface) bool { return false },
 		parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
 	var known map[string]*state.Attachment
 	for _, c := range []struct {
@@ -151,7 +158,7 @@ func TestHolderOfAnObservedInterface(t *testing.T) {
 // when the machine changes its MAC.
 func TestGuestOfAnObservedInterface(t *testing.T) {
 	tap := seen(9, "macvtap0", macA)
-	tap.NSID, tap.Link.Kind = observe.Host, "macvtap"
+	tap.NSID, tap.Link.Tap = observe.Host, true
 	s := scan{own: func(*observe.Interface) bool { return false }, parents: map[int]string{4: "eth1"}, now: time.Unix(100, 0)}
 	var known map[string]*state.Attachment
 	for _, c := range []struct {
@@ -164,7 +171,7 @@ func TestGuestOfAnObservedInterface(t *testing.T) {
 		{macB, nil, "vm:web"},
 	} {
 		tap.Link.MAC = c.mac
-		s.found, s.guests = []observe.Interface{tap}, c.guests
+		s.found, s.guests = []*observe.Interface{&tap}, c.guests
 		p := planObserved(s, known)
 		known = knownOf(p)
 		if len(known) != 1 {

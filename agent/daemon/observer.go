@@ -199,8 +199,7 @@ func (o *observer) formerAddresses(p *observedPlan) (all []netip.Addr) {
 func (o *observer) findHolders(s *scan, every bool) {
 	search := o.wantsHolders() || every
 	namespaces, cards := make(map[int]int), make(map[specs.MAC]bool)
-	for i := range s.found {
-		one := &s.found[i]
+	for _, one := range s.found {
 		if _, observed := s.parents[one.Link.ParentIndex]; !observed || s.own(one) {
 			continue
 		}
@@ -209,7 +208,7 @@ func (o *observer) findHolders(s *scan, every bool) {
 		case was == nil && !one.Link.Up, was != nil && (!search || hasLastingHolder(was)):
 		case one.NSID != observe.Host:
 			namespaces[one.NSID] = holderPID(was)
-		case one.Link.IsTap():
+		case one.Link.Tap:
 			cards[one.Link.MAC] = true
 		}
 	}

@@ -83,7 +83,11 @@ func (s *site) texts() []string {
 	s.must(s.scanner.ScanAll())
 	all := []string{}
 	for _, i := range s.scanner.Interfaces() {
-		all = append(all, fmt.Sprintf("%s %s %s up=%t %v", i.Link.Name, i.Link.Kind, i.Link.Mode, i.Link.Up, i.Addresses))
+		kind := string(i.Link.Driver)
+		if i.Link.Tap {
+			kind = strings.Replace(kind, "vlan", "vtap", 1)
+		}
+		all = append(all, fmt.Sprintf("%s %s %s up=%t %v", i.Link.Name, kind, i.Link.Mode, i.Link.Up, i.Addresses))
 	}
 	slices.Sort(all)
 	return all

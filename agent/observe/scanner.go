@@ -17,8 +17,28 @@ const Host = -1
 // host's namespace.
 type Interface struct {
 	NSID      int // of its namespace in the host's, or [Host]
-	Link      network.LinkInfo
+	Link      Link
 	Addresses []netip.Prefix // all but those of link-local scope, in the kernel's order
+}
+
+// Link is the part of a network.LinkInfo that the agent needs of each interface. The scanner
+// remembers all interfaces, also those of berth's attachments, so it is half as large.
+type Link struct {
+	Index, ParentIndex, MTU int
+	Name, Alias             string
+	MAC                     specs.MAC
+	Up, Tap                 bool // see network.LinkInfo.IsTap
+	Driver                  specs.Driver
+	Mode                    specs.Mode
+	Flag                    specs.IPvlanFlag
+	SourceMACs              []specs.MAC
+}
+
+func newLink(l *network.LinkInfo) Link {
+	return Link{
+		Index: l.Index, ParentIndex: l.ParentIndex, MTU: l.MTU, Name: l.Name, Alias: l.Alias, MAC: l.MAC, Up: l.Up,
+		Tap: l.IsTap(), Driver: l.Driver, Mode: l.Mode, Flag: l.Flag, SourceMACs: l.SourceMACs,
+	}
 }
 
 // Scanner lists interfaces and remembers them by namespace. It is for one goroutine.
@@ -100,30 +120,35 @@ func (s *Scanner) withAddresses(nsid int, links []network.LinkInfo) ([]Interface
 	} else {
 		addresses, err = s.host.AddressesIn(nsid, 0)
 	}
+	byLink := usedAddresses(addresses)
 	found := make([]Interface, 0, len(links))
-	for _, l := range links {
-		found = append(found, Interface{NSID: nsid, Link: l, Addresses: addressesOf(l.Index, addresses)})
+	for i := range links {
+		found = append(found, Interface{NSID: nsid, Link: newLink(&links[i]), Addresses: byLink[links[i].Index]})
 	}
 	return found, err
 }
 
-// addressesOf returns the addresses of a link that it uses on the LAN.
-func addressesOf(index int, all []network.AddressInfo) (of []netip.Prefix) {
+// usedAddresses returns the addresses that links use on the LAN, by the index of the link.
+func usedAddresses(all []network.AddressInfo) map[int][]netip.Prefix {
+	byLink := make(map[int][]netip.Prefix)
 	for _, a := range all {
-		if a.Index == index && !a.DADFailed && !a.Prefix.Addr().IsLinkLocalUnicast() {
-			of = append(of, a.Prefix)
+		if !a.DADFailed && !a.Prefix.Addr().IsLinkLocalUnicast() {
+			byLink[a.Index] = append(byLink[a.Index], a.Prefix)
 		}
 	}
-	return of
+	return byLink
 }
 
-// Interfaces returns the interfaces as read last, ordered by namespace and index.
-func (s *Scanner) Interfaces() []Interface {
-	var all []Interface
+// Interfaces returns the interfaces as read last, ordered by namespace and index. They must not
+// be changed.
+func (s *Scanner) Interfaces() []*Interface {
+	var all []*Interface
 	for _, some := range s.seen {
-		all = append(all, some...)
+		for i := range some {
+			all = append(all, &some[i])
+		}
 	}
-	slices.SortFunc(all, func(a, b Interface) int {
+	slices.SortFunc(all, func(a, b *Interface) int {
 		if a.NSID != b.NSID {
 			return a.NSID - b.NSID
 		}
