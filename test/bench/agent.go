@@ -57,7 +57,8 @@ func benchAgent(b *bench) (*section, error) {
 			"part in which all "+
 			"counters and violations are read from the maps. Process is the least resident memory within %s after the "+
 			"scrapes, in which the "+
-			"agent returns unused memory.", scrapes(b), manyEndpoints, releaseWait),
+			"agent returns unused memory. The processor is that of the agent, as a share of a core, while the page "+
+			"of docs/web.md reads it each second for %s.", scrapes(b), manyEndpoints, releaseWait, viewerTime),
 		head: []string{"endpoints", "map reading", "whole scrape", "scrape's size", "process"},
 	}
 	var process float64
@@ -113,6 +114,9 @@ func (m *many) weigh(s *section, n, repeats int) (process float64, err error) {
 	}
 	s.judgeProcess(n, process, ms(median(reads)), ms(median(whole)), megabytes(float64(size)))
 	if n == manyEndpoints {
+		if err := s.judgeViewer(m.host, status.PID); err != nil {
+			return 0, err
+		}
 		s.judgeScrapes(reads, whole)
 		s.fact("At 10,000 endpoints, %s of the process is its own memory, and %s are mapped files, nearly all of it the "+
 			"program.",

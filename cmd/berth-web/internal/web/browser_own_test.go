@@ -88,7 +88,7 @@ func TestBrowserTemplates(t *testing.T) {
 func TestBrowserCharts(t *testing.T) {
 	t.Parallel()
 	ctx, _, _ := openRich(t, 10)
-	got := evaluate[string](t, ctx, `Promise.all([import("./dom.js"), import("./chart.js")]).then(async ([{ html, render }, { Chart, linePath, scaleTop }]) => {
+	got := evaluate[string](t, ctx, `Promise.all([import("./dom.js"), import("./chart.js"), import("./format.js")]).then(async ([{ html, render }, { Chart, linePath, scaleTop }, { formatClock }]) => {
 		for (const [most, top] of [[0, 100], [100, 100], [101, 200], [499, 500], [501, 1000], [2e9, 2e9], [2.1e9, 5e9]]) {
 			if (scaleTop(most) !== top) return "the top for " + most + " is " + scaleTop(most);
 		}
@@ -110,6 +110,7 @@ func TestBrowserCharts(t *testing.T) {
 				await new Promise((done) => setTimeout(done, 20));
 			}
 			if (/NaN|Infinity|undefined/.test(div.innerHTML)) return "numbers: " + div.innerHTML.match(/.{60}(NaN|Infinity|undefined)/)[0];
+			if (history.length === 0 && svg.textContent.includes(formatClock(0))) return "an empty chart shows the time 0";
 			for (const path of svg.querySelectorAll("path.line")) {
 				const d = path.getAttribute("d");
 				const numbers = [...d.matchAll(/[ML](-?[\d.]+) (-?[\d.]+)/g)].map((m) => [Number(m[1]), Number(m[2])]);

@@ -131,7 +131,7 @@ func TestBrowser(t *testing.T) {
 	browsePage(t, ctx, "reload", chromedp.Reload(), shows("web-9"))
 	f.events <- specs.Event{Kind: specs.MACSpoof, Time: time.Now(), Parent: "eth1", Certainty: specs.Certain, Detail: hostile,
 		Sender: &specs.Party{ContainerID: all[0].ContainerID, Name: hostile, Interface: "eth0"}}
-	browsePage(t, ctx, "events", chromedp.Click(`nav a[href="#events"]`), shows("mac-spoof"), shows(hostile),
+	browsePage(t, ctx, "events", chromedp.Click(`.tiles a[href="#events"]`), shows("mac-spoof"), shows(hostile),
 		chromedp.Click("td button.kind"), shows("What to do."))
 	browsePage(t, ctx, "endpoints", chromedp.Click(`nav a[href="#endpoints"]`), shows("10 of 10 endpoints"), shows(hostile), shows("(not by berth)"),
 		chromedp.SendKeys(`input[type=search]`, "web-3"), shows("1 of 10 endpoints"))

@@ -66,7 +66,7 @@ function Legend({ lines, sample }) {
 export function Chart({ title, history, lines }) {
   const [ref, width] = useWidth(800);
   const [pointed, point] = useState(null); // the time under the pointer
-  const end = history.length ? history.at(-1)[0] : 0;
+  const end = history.length ? history.at(-1)[0] : Date.now() / 1000;
   const most = Math.max(0, ...lines.flatMap((line) => history.map(([, rates]) => line.value(rates) || 0)));
   const top = scaleTop(most * 1.05);
   const x = (t) => width - edge.right - ((end - t) / span) * (width - edge.left - edge.right);

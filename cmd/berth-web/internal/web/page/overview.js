@@ -106,7 +106,7 @@ function Tiles({ tree }) {
   const tile = ([title, value], bad) => html`<div class=${bad ? 'mark' : ''}><dt>${title}</dt><dd>${value}</dd></div>`;
   return html`<dl class="tiles">${tile([texts.views.endpoints, sum((p) => p.endpoints)])}
     ${tile([texts.parents, tree.length])}${tile([texts.siblingTraffic, formatRate(sumRates(tree.map((p) => p.siblings)))])}
-    ${tile([texts.wireTraffic, formatRate(sumRates(tree.map((p) => p.wire)))])}${tile([texts.violations, violations], violations > 0)}</dl>`;
+    ${tile([texts.wireTraffic, formatRate(sumRates(tree.map((p) => p.wire)))])}${tile([texts.violations, violations > 0 ? html`<a href="#events" title=${texts.showEvents}>${violations}</a>` : 0], violations > 0)}</dl>`;
 }
 
 const mostListed = 200;

@@ -28,7 +28,7 @@ export const texts = {
   fold: 'Fold',
   siblings: 'Siblings',
   wire: 'Wire',
-  violations: 'Violations',
+  violations: 'Violations', showEvents: 'show the events',
   violationsOf: (n) => (n === 1 ? '1 violation' : `${n} violations`),
   endpointsOf: (n) => (n === 1 ? '1 endpoint' : `${n} endpoints`),
   columns: 'Columns',
