@@ -29,12 +29,12 @@ type Wanted struct {
 type reservation struct {
 	*Hook
 	*Wanted
-	net      *specs.Network
-	pool     *ipam.Pool
-	parent   *network.Parent // the trunk if the VLAN does not exist yet
-	makeVLAN bool
-	domain   string
-	rejected []netip.Addr // reserved, and in use on the LAN
+	net         *specs.Network
+	addressPool *ipam.Pool
+	parent      *network.Parent // the trunk if the VLAN does not exist yet
+	makeVLAN    bool
+	domain      string
+	rejected    []netip.Addr // reserved, and in use on the LAN
 }
 
 // Reserve leases an address for a container that its engine is about to start. [Hook.Attach] takes
@@ -67,7 +67,7 @@ func (h *Hook) Reserve(ctx context.Context, w *Wanted) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	return netip.PrefixFrom(addr, r.pool.Prefix().Bits()), nil
+	return netip.PrefixFrom(addr, r.addressPool.Prefix().Bits()), nil
 }
 
 // newReservation finds the network, its parent and its pool.
@@ -96,7 +96,7 @@ func (h *Hook) newReservation(w *Wanted) (*reservation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of the host: %w", err)
 	}
-	r.pool = ipam.PoolOf(r.net, *subnet, own)
+	r.addressPool = ipam.PoolOf(r.net, *subnet, own)
 	if err := r.narrow(); err != nil {
 		return nil, err
 	}
@@ -109,11 +109,11 @@ func (r *reservation) narrow() error {
 	if !r.Range.IsValid() {
 		return nil
 	}
-	if own := r.pool.Range(); !own.Overlaps(r.Range) {
+	if own := r.addressPool.Range(); !own.Overlaps(r.Range) {
 		return specs.Unusable("--ip-range", r.Range.String(), "network %q gives out addresses of %s; create the engine's "+
 			"network again without --ip-range, or with a part of that range", r.net.Name, own)
 	}
-	r.pool = r.pool.Within(r.Range)
+	r.addressPool = r.addressPool.Within(r.Range)
 	return nil
 }
 
@@ -174,9 +174,9 @@ func (r *reservation) lease(tx *state.Tx) (netip.Addr, error) {
 	if r.Addr.IsValid() {
 		return r.Addr, r.leaseRequested(tx, leases)
 	}
-	free := leases.NextFree(r.pool, maxStillReserved)
+	free := leases.NextFree(r.addressPool, maxStillReserved)
 	if len(free) == 0 {
-		return leases.Take(r.pool, lease.Owner{}) // which returns the error that names the holders
+		return leases.Take(r.addressPool, lease.Owner{}) // which returns the error that names the holders
 	}
 	for _, a := range free {
 		held, err := lease.FindReservation(tx, r.key(a))
@@ -188,7 +188,7 @@ func (r *reservation) lease(tx *state.Tx) (netip.Addr, error) {
 		}
 	}
 	return netip.Addr{}, fmt.Errorf("the next %d addresses of %s without a lease are still reserved by the engine, for "+
-		"containers that have ended; start the container again", len(free), r.pool.Range())
+		"containers that have ended; start the container again", len(free), r.addressPool.Range())
 }
 
 // maxStillReserved bounds the number of addresses without a lease among which a request searches for
@@ -210,7 +210,7 @@ func (r *reservation) leaseRequested(tx *state.Tx, leases *lease.Leases) error {
 
 func (r *reservation) put(tx *state.Tx, leases *lease.Leases, a netip.Addr) error {
 	one := &lease.Reservation{Key: r.key(a), Domain: r.domain, Addr: a, Network: r.net.Name, Since: exchange.Now()}
-	if err := leases.Claim(r.pool, a, one.Owner()); err != nil {
+	if err := leases.Claim(r.addressPool, a, one.Owner()); err != nil {
 		return err
 	}
 	return lease.PutReservation(tx, one)

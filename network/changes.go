@@ -30,8 +30,8 @@ type Change struct {
 	Lost    bool
 }
 
-// here is the NSID of a change in the socket's own namespace.
-const here = -1
+// ownNSID is the NSID of a change in the socket's own namespace.
+const ownNSID = -1
 
 // changesBuffer is the size of the socket's receive buffer in bytes: a link's message
 // has 1.5 kB, and a hundred containers may start at once.
@@ -121,14 +121,14 @@ func (c *Changes) receive(fd int) ([]Change, error) {
 func nsidOf(oob []byte) int {
 	all, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return here
+		return ownNSID
 	}
 	for _, m := range all {
 		if m.Header.Level == unix.SOL_NETLINK && m.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(m.Data) >= 4 {
 			return int(int32(binary.NativeEndian.Uint32(m.Data)))
 		}
 	}
-	return here
+	return ownNSID
 }
 
 // changesIn parses the ID of a namespace that got it or has ended (a dying namespace sends no
@@ -137,7 +137,7 @@ func nsidOf(oob []byte) int {
 func changesIn(b []byte, nsid int) (all []Change) {
 	for header, payload := range messagesIn(b) {
 		if header.Type == unix.RTM_NEWNSID || header.Type == unix.RTM_DELNSID {
-			if id := nsidIn([][]byte{payload}); nsid == here && id >= 0 {
+			if id := nsidIn([][]byte{payload}); nsid == ownNSID && id >= 0 {
 				all = append(all, Change{NSID: id, Ended: header.Type == unix.RTM_DELNSID})
 			}
 			continue
