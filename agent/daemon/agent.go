@@ -75,6 +75,7 @@ type Agent struct {
 	failed         map[int]string
 	healMarked     time.Time       // when `berth heal` was asked for last
 	generation     int64           // of the datapath: records of an earlier generation need registering
+	turn           int             // index of the record with which the next round of registrations begins
 	loggedProblems map[string]bool // problems that are in the log already
 
 	wakes     chan struct{}
@@ -181,10 +182,12 @@ func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Grou
 		case <-look.C:
 			a.reconcile(ctx, watch)
 		case <-tick.C:
+			a.renewRound(ctx)
 			if err := a.resyncAll(ctx, watch, g); err != nil {
 				return err
 			}
 		case <-a.o.Reload:
+			a.generation++
 			if err := a.resyncAll(ctx, watch, g); err != nil {
 				return err
 			}
@@ -193,13 +196,12 @@ func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Grou
 	}
 }
 
-// resyncAll reconciles everything, and registers each endpoint again.
+// resyncAll reconciles everything.
 func (a *Agent) resyncAll(ctx context.Context, watch *watcher, g ground.Ground) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
-	a.generation++
-	a.isolated = nil
+	a.isolated, a.rehomedLinks = nil, ""
 	a.drift.scheduleRound()
 	a.reconcile(ctx, watch)
 	return nil

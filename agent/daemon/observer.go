@@ -31,6 +31,7 @@ const (
 const (
 	followShare = 3
 	searchShare = 100
+	rescanShare = 300
 )
 
 // pauseAfter returns the pause after work that took a time: share times as long, within bounds.
@@ -48,6 +49,7 @@ type observer struct {
 	known      map[string]*state.Attachment // the live records, without the names that the namer adds
 	holdersAt  time.Time                    // of the next search for holders
 	newest     time.Time                    // of the last record that was created
+	rescanAt   time.Time                    // of the next reading of all namespaces, without a notification
 	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
 	cookieOf func(*bpf.Maps, int, specs.MAC) (uint64, error) // CookieOf of the maps
@@ -105,7 +107,7 @@ func (o *observer) runObserver(ctx context.Context) {
 			return
 		case <-seek.C:
 		case <-all.C:
-			o.noteAll()
+			o.noteRound(time.Now())
 		case <-o.wakes:
 			select {
 			case <-ctx.Done():
@@ -126,9 +128,16 @@ func (o *observer) followChanges(ctx context.Context) {
 	n := o.news
 	o.news = newNews()
 	o.mu.Unlock()
+	began := time.Now()
 	changed, err := o.readNamespaces(&n)
 	if changed || o.wantsHolders() {
 		err = errors.Join(err, o.correctRecords(ctx, &n))
+	}
+	if n.round {
+		err = errors.Join(err, o.completeRecords(ctx))
+	}
+	if n.every {
+		o.rescanAt = began.Add(pauseAfter(time.Since(began), rescanShare, 0, 10*resync))
 	}
 	if err != nil {
 		o.keepNews(&n)
@@ -173,11 +182,6 @@ func (o *observer) correctRecords(ctx context.Context, n *news) error {
 		}
 		poke(o.a.networks.wakes)
 		if err := o.a.assignAddresses(ctx, o.a.observed.keysWith(former)); err != nil {
-			return err
-		}
-	}
-	if n.every {
-		if err := o.completeRecords(ctx); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ type news struct {
 	renewed map[int]bool // IDs whose namespace has ended
 	every   bool         // whether anything may have changed
 	unheard bool         // whether notifications were lost
+	round   bool         // whether records are to be completed
 }
 
 func newNews() news { return news{due: make(map[int]bool), renewed: make(map[int]bool)} }
@@ -44,7 +45,16 @@ func (o *observer) noteChange(c network.Change) {
 func (o *observer) noteAll() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.news.every = true
+	o.news.every, o.news.round = true, true
+}
+
+// noteRound has the records completed, and everything read again in case a notification was lost: at
+// each resync, or less often if there is much to read and notifications of all namespaces arrive.
+func (o *observer) noteRound(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.news.round = true
+	o.news.every = o.news.every || !o.a.drift.notified || !now.Before(o.rescanAt)
 }
 
 // keepNews has everything read again after an error.
@@ -52,7 +62,7 @@ func (o *observer) keepNews(n *news) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.news.every = true
-	o.news.unheard = o.news.unheard || n.unheard
+	o.news.unheard, o.news.round = o.news.unheard || n.unheard, o.news.round || n.round
 	maps.Copy(o.news.renewed, n.renewed)
 }
 

@@ -137,6 +137,36 @@ func (a *Agent) applyPlan(ctx context.Context, p plan, links []link) bool {
 // for long.
 const chunk = 256
 
+// registerRound is the number of endpoints that each resync registers again, in turns, in case another
+// program has removed one from the maps.
+const registerRound = 500
+
+// renewRound makes the next registerRound endpoints be registered again, and the programs of their
+// own interfaces be searched again.
+func (a *Agent) renewRound(ctx context.Context) {
+	now, err := a.records.currentReading(ctx)
+	if err != nil {
+		return // it is a problem of the reconciliation that follows
+	}
+	for _, r := range nextRound(now.all, &a.turn) {
+		r.registered.Store(0)
+		r.inside.Store(0)
+	}
+}
+
+// nextRound returns the registerRound records from a turn on, or all if they are fewer, and advances
+// the turn.
+func nextRound(all []*record, turn *int) []*record {
+	if len(all) <= registerRound {
+		*turn = 0
+		return all
+	}
+	from := *turn % len(all)
+	*turn = from + registerRound
+	some := all[from:min(from+registerRound, len(all))]
+	return slices.Concat(some, all[:registerRound-len(some)])
+}
+
 // registerMissing registers the live attachments that this process has not registered yet. A hook
 // registers its own if it finds the pinned maps; the agent registers those that exist when
 // it starts or after a purge.

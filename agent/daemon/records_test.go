@@ -183,3 +183,29 @@ func TestExplainAttachNamesTheSetting(t *testing.T) {
 		t.Errorf("error %q, want %q in it", err, want)
 	}
 }
+
+// TestRoundsReachEveryRecord goes through the records in turns, also while their number changes.
+func TestRoundsReachEveryRecord(t *testing.T) {
+	turn, all := 0, make([]*record, 2*registerRound+7)
+	for i := range all {
+		all[i] = new(record)
+	}
+	reached := make(map[*record]int)
+	for range 3 {
+		some := nextRound(all, &turn)
+		if len(some) != registerRound {
+			t.Errorf("a round of %d records, want %d", len(some), registerRound)
+		}
+		for _, r := range some {
+			reached[r]++
+		}
+	}
+	if len(reached) != len(all) {
+		t.Errorf("%d of %d records are reached by three rounds", len(reached), len(all))
+	}
+	for _, n := range []int{registerRound + 1, registerRound, 3, 0} {
+		if some := nextRound(all[:n], &turn); len(some) != min(n, registerRound) {
+			t.Errorf("a round of %d records of %d", len(some), n)
+		}
+	}
+}

@@ -20,6 +20,7 @@ const (
 	perNamespace      = 4
 	churnRate         = 100 // interfaces that are made and deleted, or processes that are started, in a second
 	churnTime         = 10 * time.Second
+	idleTime          = time.Minute // two resyncs of the agent
 )
 
 // The goals of that benchmark, in shares of one processor.
@@ -50,11 +51,11 @@ func benchObserved(b *bench) (*section, error) {
 	}
 	f := &foreigners{host: host, agent: agent, pid: status.PID, step: b.step, s: &section{
 		how: fmt.Sprintf("%d macvlan interfaces that berth did not create, in %d named namespaces. "+
-			"Processor time is that of the agent's process within %s, as a share of one processor. "+
+			"Processor time is that of the agent's process within %s, or within %s if idle, as a share of one processor. "+
 			"Churn: each second %d interfaces are made and deleted again, or %d processes start, "+
 			"each in a namespace of its own, which ends with it. "+
 			"Overflow: the agent is stopped (SIGSTOP) while more changes happen than its netlink socket can hold.",
-			observedEndpoints, observedEndpoints/perNamespace, churnTime, churnRate, churnRate),
+			observedEndpoints, observedEndpoints/perNamespace, churnTime, idleTime, churnRate, churnRate),
 		head: []string{"", "processor", "memory"},
 	}}
 	for _, measure := range []func() error{
@@ -103,25 +104,27 @@ func (f *foreigners) row(what string, most float64, do func() error) error {
 	return f.hasNoProblem()
 }
 
-func waitChurn() error {
-	time.Sleep(churnTime)
+func waitIdle() error {
+	time.Sleep(idleTime)
 	return nil
 }
 
-func (f *foreigners) idleAlone() error { return f.row("idle, no interface", idleProcessor, waitChurn) }
+func (f *foreigners) idleAlone() error { return f.row("idle, no interface", idleProcessor, waitIdle) }
 
 // namesSettled is the time after which the agent no longer searches each second for the names of a
 // new interface.
 const namesSettled = 40 * time.Second
 
 func (f *foreigners) idleObserved() error {
-	share, err := f.processorOf(waitChurn)
+	share, err := f.processorOf(func() error {
+		time.Sleep(namesSettled)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	f.s.addRow("while their names are searched", fmt.Sprintf("%.2f %%", share*100), "")
-	time.Sleep(namesSettled - churnTime)
-	return f.row(fmt.Sprintf("idle, %d interfaces", observedEndpoints), idleProcessor, waitChurn)
+	return f.row(fmt.Sprintf("idle, %d interfaces", observedEndpoints), idleProcessor, waitIdle)
 }
 
 // addAll makes all interfaces and waits until the agent counts them.
@@ -209,7 +212,7 @@ func (f *foreigners) churnLinks() error {
 		return errors.Join(err, makes.end())
 	}
 	err = f.row("churn of interfaces", churnProcessor, func() error {
-		return atRate(func(i int) error {
+		return f.atRate("interfaces made and deleted", func(i int) error {
 			if i >= later {
 				deletes.write("link delete churn%d\n", i-later)
 			}
@@ -252,16 +255,18 @@ func (b *ipBatch) end() error {
 // churnNamespaces starts processes in namespaces of their own.
 func (f *foreigners) churnNamespaces() error {
 	return f.row("churn of namespaces", churnProcessor, func() error {
-		return atRate(func(int) error { return exec.Command("unshare", "--net", "true").Run() })
+		return f.atRate("processes started", func(int) error { return exec.Command("unshare", "--net", "true").Run() })
 	})
 }
 
-// atRate calls do at churnRate for churnTime, or one call after another if that is slower.
-func atRate(do func(i int) error) error {
+// atRate calls do at churnRate for churnTime, or one call after another if that is slower, and notes the
+// rate that it reached.
+func (f *foreigners) atRate(what string, do func(i int) error) error {
 	tick := time.NewTicker(time.Second / churnRate)
 	defer tick.Stop()
-	end := time.Now().Add(churnTime)
-	for i := 0; time.Now().Before(end); i++ {
+	end, i := time.Now().Add(churnTime), 0
+	defer func() { f.s.fact("Churn: %d %s in %s.", i, what, churnTime) }()
+	for ; time.Now().Before(end); i++ {
 		if err := do(i); err != nil {
 			return err
 		}
