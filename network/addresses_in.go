@@ -31,17 +31,36 @@ func (h *Handle) AddressesIn(nsid, index int) ([]AddressInfo, error) {
 		}
 		defer strict.Close()
 	}
-	var all []AddressInfo
+	all, err := strict.addressesOf(index, attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
+	if err != nil {
+		return fail(noNamespace(err))
+	}
+	return all, nil
+}
+
+// AddressesAt returns the addresses of one link in the namespace of a strict handle. Errors:
+// [ErrNoLink].
+func (h *Handle) AddressesAt(index int) ([]AddressInfo, error) {
+	all, err := h.addressesOf(index)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of interface %d: %w", index, err)
+	}
+	return all, nil
+}
+
+// addressesOf returns the addresses of one link, or all if index is 0. The handle is strict: the
+// kernel filters.
+func (h *Handle) addressesOf(index int, parts ...nl.NetlinkRequestData) (all []AddressInfo, err error) {
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		m := nl.NewIfAddrmsg(fam)
 		m.Index = uint32(index)
-		answers, err := strict.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, m,
-			attr32(unix.IFA_TARGET_NETNSID, uint32(nsid)))
-		switch {
-		case isErrno(err, unix.ENODEV):
-			return fail(ErrNoLink)
-		case err != nil:
-			return fail(noNamespace(err))
+		answers, err := h.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR,
+			append([]nl.NetlinkRequestData{m}, parts...)...)
+		if isErrno(err, unix.ENODEV) {
+			return nil, ErrNoLink
+		}
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, addressInfos(answers, fam)...)
 	}

@@ -76,7 +76,7 @@ const maxDumps = 20
 func (h *Handle) request(kind, flags int, want uint16, parts ...nl.NetlinkRequestData) ([][]byte, error) {
 	for attempt := 1; ; attempt++ {
 		answers, err := h.socket.request(kind, flags, want, parts)
-		if err != errInterrupted || attempt == maxDumps {
+		if err != ErrInterrupted || attempt == maxDumps {
 			return answers, err
 		}
 	}

@@ -213,7 +213,7 @@ func (h *Handle) requestLink(parts ...nl.NetlinkRequestData) (LinkInfo, error) {
 	return parseLink(answers[0])
 }
 
-// Links returns all links of the handle's namespace.
+// Links returns all links of the handle's namespace. Errors: [ErrInterrupted], as [Handle.LinksIn].
 func (h *Handle) Links() ([]LinkInfo, error) { return h.dumpLinks("") }
 
 // dumpLinks returns the links of one kind, or all if kind is "". The kernel filters
@@ -225,17 +225,17 @@ func (h *Handle) dumpLinks(kind string) ([]LinkInfo, error) {
 	}
 	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, parts...)
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
+		err = fmt.Errorf("list interfaces: %w", err)
 	}
 	var all []LinkInfo
 	for _, b := range answers {
-		l, err := parseLink(b)
-		if err != nil {
-			return nil, err
+		l, failed := parseLink(b)
+		if failed != nil {
+			return nil, failed
 		}
 		if kind == "" || l.Kind == kind {
 			all = append(all, l)
 		}
 	}
-	return all, nil
+	return all, err
 }

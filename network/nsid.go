@@ -198,22 +198,23 @@ func (h *Handle) DeleteAtIn(nsid, index int) error {
 	return nil
 }
 
-// LinksIn returns all links of the namespace with an ID. Errors: [ErrNoNamespace].
+// LinksIn returns all links of the namespace with an ID. Errors: [ErrNoNamespace]; [ErrInterrupted]
+// together with the links that were read, of which some may be missing or out of date.
 func (h *Handle) LinksIn(nsid int) ([]LinkInfo, error) {
 	answers, err := h.requestDump(unix.RTM_GETLINK, unix.RTM_NEWLINK, linkHeader(0),
 		attr32(unix.IFLA_TARGET_NETNSID, uint32(nsid)))
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces of namespace %d: %w", nsid, noNamespace(err))
+		err = fmt.Errorf("list interfaces of namespace %d: %w", nsid, noNamespace(err))
 	}
 	all := make([]LinkInfo, 0, len(answers))
 	for _, b := range answers {
-		l, err := parseLink(b)
-		if err != nil {
-			return nil, err
+		l, failed := parseLink(b)
+		if failed != nil {
+			return nil, failed
 		}
 		all = append(all, l)
 	}
-	return all, nil
+	return all, err
 }
 
 func (h *Handle) deleteIn(nsid int, which ...nl.NetlinkRequestData) error {

@@ -47,8 +47,8 @@ var (
 	sharedBusy   atomic.Bool
 )
 
-// errInterrupted is returned for a dump that changed while it was read.
-var errInterrupted = errors.New("the list changed while it was read")
+// ErrInterrupted is returned for a list that changed each time while it was read.
+var ErrInterrupted = errors.New("the list changed while it was read")
 
 // openSocket opens rtnetlink with a socket that create creates.
 func openSocket(create func(family, kind, protocol int) (int, error)) (*socket, error) {
@@ -92,7 +92,7 @@ func portID(fd int) (uint32, error) {
 
 // request sends one request and returns copies of the payloads of the answers of type
 // want. The error is the kernel's errno, with its explanation if it gives one, or
-// errInterrupted together with the answers read.
+// ErrInterrupted together with the answers read.
 func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequestData) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *socket) request(kind, flags int, want uint16, parts []nl.NetlinkRequest
 			if last, err := a.addMessage(header, payload); err != nil {
 				return nil, err
 			} else if last && a.changed {
-				return a.payloads, errInterrupted
+				return a.payloads, ErrInterrupted
 			} else if last {
 				return a.payloads, nil
 			}

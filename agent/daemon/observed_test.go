@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 		known: knownOf(planOf(nil, seen(2, "eth0", macA)))}
 	n := newNews()
 	o.noteFresh(&n, []int{5, 6})
-	if !n.renewed[5] || !n.due[5] || !n.renewed[6] {
+	if !n.renewed[5] || !n.due[5][0] || !n.renewed[6] {
 		t.Errorf("assigned again: %+v", n)
 	}
 	for _, c := range []struct {
@@ -123,6 +124,36 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 		if o.noteChange(c.change); o.news.renewed[5] != c.want {
 			t.Errorf("%+v: another namespace: %t, want %t", c.change, !c.want, c.want)
 		}
+	}
+}
+
+// TestNewsOfLinks notes changes of links, and after an error keeps what was to be read.
+func TestNewsOfLinks(t *testing.T) {
+	o := &observer{news: newNews(), late: make(map[int]bool), wakes: make(chan struct{}, 1)}
+	for _, c := range []network.Change{{NSID: 5, Index: 2}, {NSID: 5, Index: 3, Address: true}, {NSID: -1, Index: 4}} {
+		o.noteChange(c)
+	}
+	links := func(all ...int) (is map[int]bool) {
+		is = make(map[int]bool)
+		for _, index := range all {
+			is[index] = true
+		}
+		return is
+	}
+	want := changedLinks{5: links(2, 3), observe.Host: links(4)}
+	if !reflect.DeepEqual(o.news.due, want) || o.news.every {
+		t.Errorf("changes are noted as %+v, want %v", o.news, want)
+	}
+	read := o.news
+	o.news = newNews()
+	o.noteChange(network.Change{NSID: 6, Index: 2})
+	o.keepNews(&read)
+	want = changedLinks{5: links(0), observe.Host: links(0), 6: links(2)}
+	if !reflect.DeepEqual(o.news.due, want) || o.news.every {
+		t.Errorf("after an error %+v is to be read, want %v", o.news, want)
+	}
+	if o.noteChange(network.Change{NSID: -1, Lost: true}); !o.news.every || !o.news.unheard {
+		t.Errorf("after lost notifications %+v", o.news)
 	}
 }
 

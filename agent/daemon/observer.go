@@ -32,6 +32,7 @@ const (
 	followShare = 3
 	searchShare = 100
 	rescanShare = 300
+	retryShare  = 20
 )
 
 // pauseAfter returns the pause after work that took a time: share times as long, within bounds.
@@ -116,14 +117,19 @@ func (o *observer) runObserver(ctx context.Context) {
 			}
 		}
 		began := time.Now()
-		o.followChanges(ctx)
-		gather = pauseAfter(time.Since(began), followShare, observeGather, seekPause)
+		failed := o.followChanges(ctx) != nil
+		took := time.Since(began)
+		gather = pauseAfter(took, followShare, observeGather, seekPause)
 		seek.Reset(seekPause)
+		if failed {
+			seek.Reset(pauseAfter(took, retryShare, seekPause, resync))
+		}
 	}
 }
 
-// followChanges reads the namespaces that have changed, and corrects the records.
-func (o *observer) followChanges(ctx context.Context) {
+// followChanges reads the links that have changed, and corrects the records. An error is a problem of
+// the status until the next call succeeds.
+func (o *observer) followChanges(ctx context.Context) error {
 	o.mu.Lock()
 	n := o.news
 	o.news = newNews()
@@ -131,7 +137,9 @@ func (o *observer) followChanges(ctx context.Context) {
 	began := time.Now()
 	changed, err := o.readNamespaces(&n)
 	if changed || o.wantsHolders() {
-		err = errors.Join(err, o.correctRecords(ctx, &n))
+		if failed := o.correctRecords(ctx, &n); failed != nil {
+			n.every, err = true, errors.Join(err, failed)
+		}
 	}
 	if n.round {
 		err = errors.Join(err, o.completeRecords(ctx))
@@ -142,9 +150,10 @@ func (o *observer) followChanges(ctx context.Context) {
 	if err != nil {
 		o.keepNews(&n)
 	}
-	if ctx.Err() == nil && (err != nil || changed) {
+	if ctx.Err() == nil && (err != nil || changed || n.round) {
 		o.a.troubles.setProblem("interfaces that berth did not create may be missing", oneLine(err))
 	}
+	return err
 }
 
 // wantsHolders reports whether a new interface has no container yet and a search is due: an

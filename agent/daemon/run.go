@@ -69,7 +69,7 @@ func (a *Agent) runOnGround(ctx context.Context, g ground.Ground, l listeners) (
 		return err
 	}
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
-	a.observer.followChanges(ctx) // no record of an interface that is gone is registered again
+	_ = a.observer.followChanges(ctx) // it is tried again; no record of an interface that is gone is registered again
 	a.reconcile(ctx, watch)
 	a.readEvents()
 	debug.FreeOSMemory() // reading and registering all records took much more than the rest will

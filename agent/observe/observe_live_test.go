@@ -81,6 +81,11 @@ func (s *site) named() string {
 func (s *site) texts() []string {
 	s.Helper()
 	s.must(s.scanner.ScanAll())
+	return s.known()
+}
+
+// known returns the interfaces as read last in short.
+func (s *site) known() []string {
 	all := []string{}
 	for _, i := range s.scanner.Interfaces() {
 		kind := string(i.Link.Driver)
@@ -283,4 +288,42 @@ func TestMountedNamespacesAreNoticed(t *testing.T) {
 		id, isFresh, err := s.handle.AssignNSIDOfFile("/run/netns/" + later)
 		return err == nil && !isFresh && slices.Contains(fresh, id)
 	})
+}
+
+// TestSingleLinksAreRead reads links one by one, as the scanner does after notifications, and if the list
+// of a namespace changes all the time.
+func TestSingleLinksAreRead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	name := s.named()
+	s.ip("link", "add", "mvhost", "link", "eth1", "index", "701", "type", "macvlan", "mode", "private")
+	s.ip("link", "add", "one", "link", "eth1", "index", "702", "netns", name, "type", "macvlan", "mode", "bridge")
+	s.assignAll()
+	id, _, err := s.handle.AssignNSIDOfFile("/run/netns/" + name)
+	s.must(err)
+	want := func(want ...string) {
+		t.Helper()
+		if got := s.known(); !slices.Equal(got, want) {
+			t.Errorf("interfaces %q, want %q", got, want)
+		}
+	}
+	s.requireFound("mvhost macvlan private up=false []", "one macvlan bridge up=false []")
+	s.ip("addr", "add", "192.0.2.9/24", "dev", "mvhost")
+	s.ip("-n", name, "addr", "add", "2001:db8::9/64", "dev", "one", "nodad")
+	s.ip("link", "add", "two", "link", "eth1", "index", "703", "netns", name, "type", "macvlan", "mode", "bridge")
+	s.must(s.scanner.ScanLink(id, 703))
+	want("mvhost macvlan private up=false []", "one macvlan bridge up=false []", "two macvlan bridge up=false []")
+	s.must(s.scanner.ScanLink(id, 702))
+	s.must(s.scanner.ScanLink(Host, 701))
+	s.must(s.scanner.ScanLink(Host, 1)) // lo
+	want("mvhost macvlan private up=false [192.0.2.9/24]", "one macvlan bridge up=false [2001:db8::9/64]", "two macvlan bridge up=false []")
+	s.ip("-n", name, "link", "delete", "one")
+	s.ip("link", "delete", "mvhost")
+	s.ip("link", "add", "three", "link", "eth1", "index", "704", "netns", name, "type", "macvlan", "mode", "vepa")
+	s.must(s.scanner.scanEach(id, []network.LinkInfo{{Index: 704}, {Index: 705}}))
+	want("mvhost macvlan private up=false [192.0.2.9/24]", "three macvlan vepa up=false []", "two macvlan bridge up=false []")
+	s.must(s.scanner.ScanLink(Host, 701))
+	s.must(s.scanner.ScanLink(1<<20, 703)) // no namespace has the ID
+	want("three macvlan vepa up=false []", "two macvlan bridge up=false []")
+	s.requireFound("three macvlan vepa up=false []", "two macvlan bridge up=false []")
 }

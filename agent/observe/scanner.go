@@ -76,22 +76,73 @@ func (s *Scanner) ScanAll() error {
 // Scan reads the namespace with an ID, or [Host], again. A namespace that has ended is no
 // error; it has no interfaces any more.
 func (s *Scanner) Scan(nsid int) error {
-	if nsid == s.own {
-		nsid = Host
-	}
+	nsid = s.hostOr(nsid)
 	links, err := s.readLinks(nsid)
+	var found []Interface
 	if err == nil && len(links) > 0 {
-		var found []Interface
-		if found, err = s.withAddresses(nsid, links); err == nil {
-			s.seen[nsid] = found
-			return nil
-		}
+		found, err = s.withAddresses(nsid, 0, links)
 	}
-	if err == nil || network.IsGone(err) {
+	switch {
+	case errors.Is(err, network.ErrInterrupted):
+		return s.scanEach(nsid, links)
+	case err != nil && !network.IsGone(err):
+		return fmt.Errorf("scan a network namespace for interfaces: %w", err) // the interfaces read before stay
+	}
+	s.replace(nsid, found)
+	return nil
+}
+
+// scanEach reads the known links of a namespace, and some more, one by one. A namespace whose links
+// change all the time can be read in no other way. The kernel sends a notification of a link that is
+// created meanwhile.
+func (s *Scanner) scanEach(nsid int, more []network.LinkInfo) error {
+	indexes := make(map[int]bool)
+	for i := range s.seen[nsid] {
+		indexes[s.seen[nsid][i].Link.Index] = true
+	}
+	for i := range more {
+		indexes[more[i].Index] = true
+	}
+	var errs []error
+	for index := range indexes {
+		errs = append(errs, s.ScanLink(nsid, index))
+	}
+	return errors.Join(errs...)
+}
+
+// ScanLink reads one link of a namespace, or of [Host], again. A link that is gone is no error.
+func (s *Scanner) ScanLink(nsid, index int) error {
+	nsid = s.hostOr(nsid)
+	links, err := s.readLink(nsid, index)
+	var found []Interface
+	if err == nil && len(links) > 0 {
+		found, err = s.withAddresses(nsid, index, links)
+	}
+	if err != nil && !network.IsGone(err) {
+		return fmt.Errorf("scan an interface: %w", err)
+	}
+	others := slices.DeleteFunc(slices.Clone(s.seen[nsid]), func(i Interface) bool { return i.Link.Index == index })
+	if err == nil {
+		others = append(others, found...)
+	}
+	s.replace(nsid, others)
+	return nil
+}
+
+// hostOr returns [Host] for the ID of the host's own namespace, and other IDs as they are.
+func (s *Scanner) hostOr(nsid int) int {
+	if nsid == s.own {
+		return Host
+	}
+	return nsid
+}
+
+func (s *Scanner) replace(nsid int, found []Interface) {
+	if len(found) == 0 {
 		delete(s.seen, nsid)
-		return nil
+		return
 	}
-	return fmt.Errorf("scan a network namespace for interfaces: %w", err) // the interfaces read before stay
+	s.seen[nsid] = found
 }
 
 // readLinks returns the links of a namespace that have a parent of the host.
@@ -104,6 +155,16 @@ func (s *Scanner) readLinks(nsid int) ([]network.LinkInfo, error) {
 	return onParents(all, s.own), err
 }
 
+// readLink returns a link of a namespace, or none if it has no parent of the host.
+func (s *Scanner) readLink(nsid, index int) ([]network.LinkInfo, error) {
+	if nsid == Host {
+		one, err := s.host.LinkByIndex(index)
+		return onParents([]network.LinkInfo{one}, -1), err
+	}
+	one, err := s.host.LinkAtIn(nsid, index)
+	return onParents([]network.LinkInfo{one}, s.own), err
+}
+
 // onParents returns the macvlan and ipvlan interfaces whose parent is in the namespace with an
 // ID; -1 is the namespace of the links.
 func onParents(all []network.LinkInfo, home int) []network.LinkInfo {
@@ -112,13 +173,15 @@ func onParents(all []network.LinkInfo, home int) []network.LinkInfo {
 	})
 }
 
-func (s *Scanner) withAddresses(nsid int, links []network.LinkInfo) ([]Interface, error) {
+// withAddresses returns links of a namespace with their addresses. index is that of the only link, or
+// 0.
+func (s *Scanner) withAddresses(nsid, index int, links []network.LinkInfo) ([]Interface, error) {
 	var addresses []network.AddressInfo
 	var err error
 	if nsid == Host {
-		addresses, err = s.host.AddressInfos()
+		addresses, err = s.host.AddressesAt(index)
 	} else {
-		addresses, err = s.host.AddressesIn(nsid, 0)
+		addresses, err = s.host.AddressesIn(nsid, index)
 	}
 	byLink := usedAddresses(addresses)
 	found := make([]Interface, 0, len(links))
