@@ -127,7 +127,7 @@ func TestEndOfNamespaceIsHeardLate(t *testing.T) {
 	}
 }
 
-// TestNewsOfLinks notes changes of links, and after an error keeps what was to be read.
+// TestNewsOfLinks notes changes of links, and reads their namespaces again after an error.
 func TestNewsOfLinks(t *testing.T) {
 	o := &observer{news: newNews(), late: make(map[int]bool), wakes: make(chan struct{}, 1)}
 	for _, c := range []network.Change{{NSID: 5, Index: 2}, {NSID: 5, Index: 3, Address: true}, {NSID: -1, Index: 4}} {
