@@ -20,9 +20,9 @@ func (n *Self) note(v View) (older bool) {
 }
 
 func (k *Keeper) olderError(v View) error {
-	return fmt.Errorf("domain %q: %w: its revision is %d, and this node has seen %d; this node writes its own blocks "+
+	return fmt.Errorf("%w: its revision is %d, and this node has seen %d; this node writes its own blocks "+
 		"to it again, and takes no others until the revision is higher; see docs/cluster.md, \"etcd is lost\"",
-		k.domain, ErrOlder, v.Revision, k.newest)
+		ErrOlder, v.Revision, k.newest)
 }
 
 // restoreKey returns the step for a key of the file whose claim in the store is not the one that
