@@ -249,7 +249,10 @@ func (a *attaching) moveLeases(ctx context.Context, old *state.Attachment) error
 			return fmt.Errorf("address %s or MAC %s was leased to container %s after parent %q vanished; end that container",
 				held[0].Addr, held[0].MAC, held[0].Container, r.Parent)
 		}
-		for _, v := range old.VLANs() {
+		for i, v := range old.VLANs() {
+			if isSameVLAN(old, r, i) { // it stays berth's if berth made it
+				continue
+			}
 			if _, _, err := tx.RemoveVLANUser(v.TrunkIndex, v.ID, r.Key()); err != nil {
 				return err
 			}
@@ -257,22 +260,8 @@ func (a *attaching) moveLeases(ctx context.Context, old *state.Attachment) error
 		if err := plumb.Of(r).UseVLAN(tx, in.MakeVLAN != 0); err != nil {
 			return err
 		}
-		return errors.Join(disownRemade(tx, r, in), tx.Put(r))
+		return errors.Join(disownRemade(tx, old, r, in), tx.Put(r))
 	})
-}
-
-// disownRemade records that a VLAN is another program's, if that program has made it again in place of
-// the one that berth made.
-func disownRemade(tx *state.Tx, r *state.Attachment, in *Interface) error {
-	if r.VLAN == 0 || in.MakeVLAN != 0 {
-		return nil
-	}
-	all, err := tx.InDomain(r.Domain())
-	onIt := func(a *state.Attachment) bool { return a.ParentIndex == r.ParentIndex && !a.Lost }
-	if err != nil || slices.ContainsFunc(all, onIt) {
-		return err
-	}
-	return tx.DisownVLAN(r.TrunkIndex, r.VLAN)
 }
 
 // deleteHalfMade deletes the link of an attempt that was killed.
