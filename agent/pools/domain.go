@@ -75,7 +75,7 @@ func (m *Member) currentDomains() (all []*domain) {
 	for name := range m.named {
 		if want[name] == nil {
 			m.Problem(domainPart(name), nil)
-			m.Problem(formerPart(name), nil)
+			m.Problem(formerPart(name), m.dropFormer(name))
 		}
 	}
 	m.named = map[cluster.Domain]bool{}

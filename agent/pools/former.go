@@ -56,6 +56,12 @@ func stickyNetworksOf(all []*specs.Network) map[string]bool {
 	return names
 }
 
+// dropFormer deletes the former addresses of a domain without a network. They are read again if it has
+// one again.
+func (m *Member) dropFormer(name cluster.Domain) error {
+	return m.Store.Update(context.Background(), func(tx *state.Tx) error { return lease.ResetFormer(tx, string(name)) })
+}
+
 // publishFormer publishes the memories of a domain's networks that the hook has stored since the last
 // call. A network whose file cannot be read is none of them: its memories wait.
 func (m *Member) publishFormer(ctx context.Context, d *domain) error {

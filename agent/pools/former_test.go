@@ -126,6 +126,28 @@ func TestFormerOfBrokenFile(t *testing.T) {
 	b.knows("web", "192.0.2.67")
 }
 
+// TestFormerOfRemovedNetwork checks that a node deletes the addresses of a domain without a network, and
+// reads them again after the network was made again.
+func TestFormerOfRemovedNetwork(t *testing.T) {
+	t.Parallel()
+	server := testnet.StartEtcd(t, 1)[0]
+	c := specs.ClusterConfig{Etcd: []string{server.URL}}
+	a, b := stickyMember(t, "a", c), stickyMember(t, "b", c)
+	a.remember("web", "192.0.2.65")
+	b.knows("web", "192.0.2.65")
+	file := filepath.Join(b.dir, "networks.d", "lan.toml")
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	b.Wake()
+	b.knows("web", "")
+	if err := os.Rename(file+".away", file); err != nil {
+		t.Fatal(err)
+	}
+	b.Wake()
+	b.knows("web", "192.0.2.65")
+}
+
 // steps waits until the member's loop has made a step that began after the call.
 func (m *testMember) steps() {
 	m.t.Helper()
