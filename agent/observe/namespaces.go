@@ -1,11 +1,11 @@
 package observe
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"berth/network"
@@ -27,6 +27,7 @@ type Namespaces struct {
 	last   int               // ID of the process that was started last
 	young  map[int]time.Time // processes that started lately, and when that was noticed
 	mounts mountWatch
+	load   loadFile
 }
 
 // NewNamespaces returns a finder of namespaces. It uses host until it is no longer used.
@@ -36,7 +37,7 @@ func NewNamespaces(host *network.Handle) *Namespaces {
 
 // AssignAll inspects all processes and mounts. It returns the IDs that it has assigned.
 func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
-	last, err := lastProcess()
+	last, err := n.load.lastProcess()
 	n.last = last
 	errs := []error{err}
 	for _, pid := range network.ProcessIDs() {
@@ -50,7 +51,7 @@ func (n *Namespaces) AssignAll(now time.Time) (fresh []int, err error) {
 // AssignNew inspects the processes that have started lately and, if the mounts have changed, the
 // mounts. It returns the IDs that it has assigned. If nothing has started, it reads one small file.
 func (n *Namespaces) AssignNew(now time.Time) (fresh []int, err error) {
-	last, err := lastProcess()
+	last, err := n.load.lastProcess()
 	if err != nil {
 		return nil, err
 	}
@@ -128,20 +129,33 @@ func (w *mountWatch) hasChanged() bool {
 	return n > 0 || err != nil
 }
 
+// loadFile is /proc/loadavg, which has the ID of the process that was started last. It is read often, so
+// it stays open.
+type loadFile struct{ fd int } // 0 if it is not open
+
 // lastProcess returns the ID of the process or thread that was started last, the last field of
 // /proc/loadavg (proc_loadavg(5)).
-func lastProcess() (int, error) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0, fmt.Errorf("read the last process's id: %w", err)
+func (f *loadFile) lastProcess() (int, error) {
+	fail := func(err error) (int, error) { return 0, fmt.Errorf("read the last process's id: %w", err) }
+	if f.fd == 0 {
+		fd, err := unix.Open("/proc/loadavg", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fail(&os.PathError{Op: "open", Path: "/proc/loadavg", Err: err})
+		}
+		f.fd = fd // until the process ends
 	}
-	fields := strings.Fields(string(text))
+	var text [128]byte
+	n, err := unix.Pread(f.fd, text[:], 0)
+	if err != nil {
+		return fail(&os.PathError{Op: "read", Path: "/proc/loadavg", Err: err})
+	}
+	fields := bytes.Fields(text[:n])
 	if len(fields) == 0 {
-		return 0, errors.New("read the last process's id: /proc/loadavg is empty")
+		return fail(errors.New("/proc/loadavg is empty"))
 	}
-	last, err := strconv.Atoi(fields[len(fields)-1])
+	last, err := strconv.Atoi(string(fields[len(fields)-1]))
 	if err != nil {
-		return 0, fmt.Errorf("read the last process's id: %w", err)
+		return fail(err)
 	}
 	return last, nil
 }

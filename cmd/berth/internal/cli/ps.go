@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func listEndpoints(ctx context.Context, env *Env, o listOptions, all bool) error
 	if len(endpoints) > 0 && !o.quiet {
 		env.warnDetached(ctx)
 		env.warnStale(ctx, endpoints)
+	}
+	if len(endpoints) == 0 && !o.quiet && !o.json {
+		env.warnNoAgent(ctx)
 	}
 	return printEndpoints(env, o, endpoints)
 }
@@ -87,6 +91,15 @@ func (env *Env) warnStale(ctx context.Context, endpoints []specs.Endpoint) {
 	defer cancel()
 	if _, err := client.New(env.dirs.State).Status(ctx); err != nil {
 		env.warnf("observed interfaces are shown as the agent last saw them, because it does not answer; start berthd")
+	}
+}
+
+// warnNoAgent warns that interfaces that berth did not create are not known, if no agent runs.
+func (env *Env) warnNoAgent(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	if _, err := client.New(env.dirs.State).Status(ctx); errors.Is(err, client.ErrNoAgent) {
+		env.warnf("interfaces that berth did not create are not listed: %v", client.ErrNoAgent)
 	}
 }
 

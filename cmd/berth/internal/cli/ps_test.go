@@ -172,7 +172,11 @@ func TestPsOfRecords(t *testing.T) {
 	w := newWorld(t)
 	const none = "CONTAINER ID  NAME  NETWORK  INTERFACE  ADDRESSES  MAC  PARENT  MODE  STATE  RX  TX  VIOLATIONS\n"
 	mustEqual(t, "ps of nothing", none, w.mustRun("ps", "--wide"))
+	if warning := w.err.String(); !strings.Contains(warning, "are not listed: no agent is running; start it with `berthd`") {
+		t.Errorf("without an agent ps warns %q", warning)
+	}
 	mustEqual(t, "ps --json of nothing", "[]\n", w.mustRun("ps", "--json"))
+	mustEqual(t, "warning of ps --json", "", w.err.String())
 	w.putRecord(2, func(a *state.Attachment) { a.Containers, a.Created = []string{"db"}, clock })
 	w.putRecord(3, func(*state.Attachment) {})
 	w.putRecord(1, func(a *state.Attachment) {

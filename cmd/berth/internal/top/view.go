@@ -137,7 +137,12 @@ func (m *Model) headerLine() string {
 				live--
 			}
 		}
-		left += fmt.Sprintf("  %d interfaces  berthd %s, up %s", live, s.status.Version, spanText(s.at.Sub(s.status.Started)))
+		interfaces := "interfaces"
+		if live == 1 {
+			interfaces = "interface"
+		}
+		left += fmt.Sprintf("  %d %s  berthd %s, up %s", live, interfaces, s.status.Version,
+			spanText(s.at.Sub(s.status.Started)))
 	}
 	right := ""
 	if !s.at.IsZero() {
