@@ -57,7 +57,7 @@ func benchAgent(b *bench) (*section, error) {
 			"part in which all "+
 			"counters and violations are read from the maps. Process is the least resident memory within %s after the "+
 			"scrapes, in which the "+
-			"agent returns unused memory. The processor is that of the agent, as a share of a core, while the page "+
+			"agent returns unused memory. The processor is the share of a core that the agent uses more while the page "+
 			"of docs/web.md reads it each second for %s.", scrapes(b), manyEndpoints, releaseWait, viewerTime),
 		head: []string{"endpoints", "map reading", "whole scrape", "scrape's size", "process"},
 	}
