@@ -50,6 +50,36 @@ func FindHeldNamespace(cookie uint64) (*Namespace, error) {
 	return found, err
 }
 
+// FindVisibleNamespace is [FindNamespace], and finds also a namespace that [OpenMounted] finds. It is
+// faster than [FindHeldNamespace], which reads the names of all open files.
+func FindVisibleNamespace(cookie uint64) (*Namespace, error) {
+	found, err := FindNamespace(cookie)
+	if err == nil {
+		return found, nil
+	}
+	if mounted, err := OpenMounted(cookie); err == nil {
+		return mounted, nil
+	}
+	return nil, err
+}
+
+// OpenMounted opens the network namespace with a cookie at a path of [NamespaceFiles], where CNI,
+// podman and docker mount it. In a pod without the host's processes no other way leads there.
+// Errors: [ErrNoNamespace].
+func OpenMounted(cookie uint64) (*Namespace, error) {
+	for _, path := range NamespaceFiles() {
+		n, err := OpenPath(path)
+		if err != nil {
+			continue // it ends, or is no namespace
+		}
+		if got, err := n.Cookie(); err == nil && got == cookie {
+			return n, nil
+		}
+		_ = n.Close() // another one
+	}
+	return nil, fmt.Errorf("network namespace %016x: %w: no process is in it", cookie, ErrNoNamespace)
+}
+
 // EachNamespace calls look with every network namespace that has a process, and with the lowest
 // ID of such a process, until look returns found or an error. look closes the namespace. A
 // namespace that cannot be opened is skipped; its error is returned if nothing was found.

@@ -15,6 +15,7 @@ import (
 	"berth/engine/nri"
 	"berth/internal/service"
 	"berth/internal/state"
+	"berth/network"
 )
 
 // version is set by the linker.
@@ -53,7 +54,7 @@ func servePlugin(p *nri.Plugin, options nri.Options) error {
 		return err
 	}
 	unix.Umask(0o077)
-	if err := openSysctls(); err != nil {
+	if err := network.UnlockSysctls(); err != nil {
 		return err
 	}
 	ctx, stop := service.UntilSignal()

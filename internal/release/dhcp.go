@@ -17,9 +17,9 @@ import (
 // and returns the numbers of messages by attachment. A lease that is not given back ends by
 // itself, so an error is only logged.
 //
-// The messages come from the container's interface if its namespace exists, else from
-// the parent, with the container's MAC: then only servers on the wire receive them. It needs
-// CAP_NET_RAW, which the agent does not have.
+// The messages come from the container's interface if a process or a mount holds its namespace,
+// else from the parent, with the container's MAC: then only servers on the wire receive them. It
+// needs CAP_NET_RAW, which the agent does not have.
 func (r *Releaser) giveLeasesBack(ctx context.Context, all []*state.Attachment) map[string]dhcp.Counts {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
@@ -63,7 +63,7 @@ func clientsToRelease(a *state.Attachment) (all []dhcp.Client) {
 func (r *Releaser) giveBack(ctx context.Context, a *state.Attachment, clients []dhcp.Client) dhcp.Counts {
 	counts := dhcp.Counts{}
 	index := a.ParentIndex
-	ns, err := network.FindHeldNamespace(a.Cookie)
+	ns, err := network.FindVisibleNamespace(a.Cookie)
 	if err == nil {
 		defer ns.Close()
 		index = a.LinkIndex

@@ -10,7 +10,7 @@ import (
 )
 
 // nameHeal is a file in STATE/state that exists while interfaces are to be made again: systemd
-// starts `berth heal` for it (berth-heal.path).
+// starts `berth heal` for it (berth-heal.path), and `berth heal --stay` waits for it.
 const nameHeal = "heal"
 
 // MarkHeal makes that file.
@@ -22,9 +22,21 @@ func (s *Store) MarkHeal() error {
 	return f.Close()
 }
 
+// HealMark returns the path of that file.
+func (s *Store) HealMark() string { return filepath.Join(s.Dir(), nameHeal) }
+
+// IsHealMarked reports whether that file exists.
+func (s *Store) IsHealMarked() (bool, error) {
+	_, err := os.Lstat(s.HealMark())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // UnmarkHeal removes that file, if it exists.
 func (s *Store) UnmarkHeal() error {
-	if err := os.Remove(filepath.Join(s.Dir(), nameHeal)); !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.HealMark()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +65,55 @@ func TestHeal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHealStays heals without systemd, as the DaemonSet does: `berth heal --stay` sees none of the
+// machine's processes, /proc/sys is read-only to it, and it finds the container's namespace by the
+// mount that a pod's has.
+func TestHealStays(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	must(t, s.Network("lan", lanNetwork))
+	s.agent(t)
+	e := engines["runc"](t, s)
+	_, err := e.Start(lab.Container{ID: s.id("one"), Annotations: annotations{"berth/networks": "lan"}, Args: []string{"sleep", "600"}})
+	must(t, err)
+	pid, err := e.PID(s.id("one"))
+	must(t, err)
+	_, err = s.Run("ip", "netns", "attach", s.id("one"), strconv.Itoa(pid))
+	must(t, err)
+	t.Cleanup(func() { _, _ = s.Run("ip", "netns", "delete", s.id("one")) })
+	d := s.stayHealing(t)
+	was := s.ps(t)
+	for round := 1; round <= 2; round++ {
+		_, err = s.Run("ip", "link", "delete", "eth1")
+		must(t, err)
+		must(t, s.lan.Plug(s.Machine, "eth1"))
+		must(t, lab.Eventually(time.Minute, func() error {
+			out, err := os.ReadFile(d.Log)
+			if n := strings.Count(string(out), "made again: 1"); err == nil && n < round {
+				err = fmt.Errorf("healed %d times of %d:\n%s", n, round, out)
+			}
+			return err
+		}))
+		if round == 1 {
+			s.expectHealed(t, was)
+		}
+	}
+	must(t, d.Kill())
+	must(t, e.Stop(s.id("one")))
+}
+
+// stayHealing starts `berth heal --stay` as the DaemonSet confines it.
+func (s *site) stayHealing(t *testing.T) *lab.Daemon {
+	t.Helper()
+	script := "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && " +
+		"exec setpriv --no-new-privs --bounding-set " + healCaps + ` "$0" heal --stay "$@"`
+	d, err := s.Start(filepath.Join(t.TempDir(), "heal"), "unshare", slices.Concat([]string{"--mount",
+		"--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, filepath.Join(bin, "berth")}, s.Flags())...)
+	must(t, err)
+	t.Cleanup(func() { _ = d.Kill() }) // it may have ended already
+	return d
 }
 
 // expectHealed compares the container's endpoints with those before, and requires their events.

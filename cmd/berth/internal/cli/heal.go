@@ -11,23 +11,27 @@ import (
 )
 
 func newHeal(env *Env) *cobra.Command {
-	var asJSON bool
+	var asJSON, stay bool
 	cmd := &cobra.Command{
 		Use: "heal", Short: "make interfaces again that vanished with their parent", Args: noArguments,
 		Long: "If a parent is removed (a USB adapter, a reloaded driver, a VLAN), the kernel\n" +
 			"removes the interfaces on it from all containers. As soon as the parent is\n" +
 			"back and up, this command makes those of living containers again, with the\n" +
 			"same name, MAC, addresses, routes and counters. systemd runs it when the\n" +
-			"agent sees the parent (berth-heal.path). A network with heal = false is\n" +
-			"left out.",
+			"agent sees the parent (berth-heal.path); without systemd, run it once with\n" +
+			"--stay. A network with heal = false is left out.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := env.needRoot(cmd.CommandPath()); err != nil {
 				return err
+			}
+			if stay {
+				return stayHealing(cmd.Context(), env, asJSON)
 			}
 			return healInterfaces(cmd.Context(), env, asJSON)
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&stay, "stay", false, "keep running, and do so whenever the agent sees a parent come back")
 	return cmd
 }
 
