@@ -40,6 +40,11 @@ type Client4 struct {
 	cfg   Config4
 	xid   dhcpv4.TransactionID
 	offer *Lease // of Requesting
+
+	// refusal is the NAK of another server than the lease's, to a broadcast REQUEST. The lease is
+	// lost by it only if its own server does not answer: on a LAN with two servers, the other one
+	// refuses an address that it does not lease.
+	refusal string
 }
 
 // New4 returns a client in the state Init.
@@ -64,7 +69,7 @@ func (c *Client4) Start(now time.Duration, m Memory) []Action {
 
 // enter begins a state with a new transaction.
 func (c *Client4) enter(now time.Duration, s State) {
-	c.state, c.sent, c.began = s, 0, now
+	c.state, c.sent, c.began, c.refusal = s, 0, now, ""
 	c.newXID()
 }
 
@@ -95,6 +100,9 @@ func (c *Client4) Tick(now time.Duration) []Action {
 		if c.sent < reboots4 {
 			return c.request(now)
 		}
+		if c.refusal != "" {
+			return c.lose(now, c.refusal)
+		}
 		c.bind(c.lease) // without an answer the lease holds for its rest (RFC 2131 section 3.2)
 		return c.Tick(now)
 	case Bound, Renewing, Rebinding:
@@ -122,6 +130,9 @@ func (c *Client4) renew(now time.Duration) []Action {
 	}
 	if next != c.state {
 		c.enter(now, next)
+	}
+	if c.refusal != "" {
+		return c.lose(now, c.refusal)
 	}
 	return c.request(now)
 }

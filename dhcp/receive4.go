@@ -96,13 +96,13 @@ func (c *Client4) refused(now time.Duration, m *dhcpv4.DHCPv4, p Packet) []Actio
 		c.seen.add("%s", said)
 		c.wish = netip.Addr{}
 		return c.discover(now)
-	case Renewing:
-		if from != c.lease.Server {
-			return nil
+	case Renewing, Confirming, Rebinding:
+		if from == c.lease.Server {
+			return c.lose(now, said)
 		}
-		return c.lose(now, said)
-	case Confirming, Rebinding:
-		return c.lose(now, said)
+		if c.state != Renewing {
+			c.refusal = said
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,9 +104,40 @@ func TestLinkUp(t *testing.T) {
 	if c.State() != Bound || c.Lease() == nil {
 		t.Errorf("without an answer: state %s", c.State())
 	}
-	r = sentBy(t, c.LinkUp(10*time.Second))
-	if got := c.Receive(10*time.Second, reply(r, nak, "", with(54, 198, 51, 100, 1))); len(got) == 0 || got[0].Kind != Lost {
-		t.Errorf("after a NAK of another network: %+v", got)
+}
+
+// TestNAKOfAnotherServer: another server on the LAN refuses a broadcast REQUEST for an address that
+// it does not lease. The lease's own server decides; the lease is lost only if it does not answer.
+func TestNAKOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	other := with(54, 198, 51, 100, 1)
+	for name, ask := range map[string]func(*Client4) []Action{
+		"the link was down": func(c *Client4) []Action { return c.LinkUp(10 * time.Second) },
+		"after T2":          func(c *Client4) []Action { return c.Tick(71 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := boundAt(t, 0)
+			r := sentBy(t, ask(c))
+			if got := c.Receive(71*time.Second, reply(r, nak, "", other)); len(got) > 0 || c.Lease() == nil {
+				t.Errorf("after the NAK: %+v", got)
+			}
+			if got := c.Receive(71*time.Second, reply(r, ack, "192.0.2.10")); len(got) != 1 || got[0].Kind != Renewed {
+				t.Errorf("after the ACK of its server: %+v", got)
+			}
+			c = boundAt(t, 0) // its server is gone: this is another network
+			r = sentBy(t, ask(c))
+			c.Receive(71*time.Second, reply(r, nak, "", other))
+			var got []Action
+			for range reboots4 {
+				if at, _ := c.Wake(); c.Lease() != nil {
+					got = c.Tick(at)
+				}
+			}
+			if len(got) != 2 || got[0].Kind != Lost || !strings.Contains(got[0].Reason, "198.51.100.1") || c.State() != Selecting {
+				t.Errorf("without an answer: state %s, %+v", c.State(), got)
+			}
+		})
 	}
 }
 

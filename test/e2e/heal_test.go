@@ -100,7 +100,6 @@ func TestHealStays(t *testing.T) {
 			s.expectHealed(t, was)
 		}
 	}
-	must(t, d.Kill())
 	must(t, e.Stop(s.id("one")))
 }
 
@@ -112,7 +111,7 @@ func (s *site) stayHealing(t *testing.T) *lab.Daemon {
 	d, err := s.Start(filepath.Join(t.TempDir(), "heal"), "unshare", slices.Concat([]string{"--mount",
 		"--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, filepath.Join(bin, "berth")}, s.Flags())...)
 	must(t, err)
-	t.Cleanup(func() { _ = d.Kill() }) // it may have ended already
+	t.Cleanup(func() { _ = d.Kill() })
 	return d
 }
 
