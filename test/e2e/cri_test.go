@@ -227,6 +227,27 @@ func TestCRIInstalled(t *testing.T) {
 	n.stopPods(t, c)
 }
 
+// TestCRIDoctor requires that berth doctor --try starts pods, finds whether their annotations
+// arrive, and leaves none.
+func TestCRIDoctor(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	endpoint := "CONTAINER_RUNTIME_ENDPOINT=unix://" + n.cri.Socket()
+	expect := func(result string) {
+		t.Helper()
+		n.expectDoctorFinds(t, "nri", map[string]string{"configured": "warn", "pods": result}, endpoint)
+		if pods, err := n.cri.Crictl("pods", "--quiet"); err != nil || pods != "" {
+			t.Errorf("doctor leaves the pods %s, %v", pods, err)
+		}
+	}
+	expect("warn")
+	n.expectNothingLeft(t, n.before)
+	plugin := n.startPlugin(t)
+	expect("pass")
+	stopDaemon(t, plugin)
+	n.expectNothingLeft(t, n.before)
+}
+
 // TestCRIMultus gives a running pod a second interface as Multus does: berth-cni is called with
 // the pod's network namespace and names, between the runtime's own network and the pod's end.
 func TestCRIMultus(t *testing.T) {

@@ -265,6 +265,6 @@ func TestNetworkOfDockerDoctor(t *testing.T) {
 	_, err := d.Start(web)
 	must(t, err)
 	must(t, d.Stop(web.ID))
-	s.expectDoctor(t, "docker", map[string]string{"version": "pass", "configured": "warn", "annotations": "pass", "networks": "pass"},
+	s.expectDoctor(t, "docker", map[string]string{"version": "pass", "configured": "warn", "annotations": "pass", "devices": "pass", "networks": "pass"},
 		"DOCKER_HOST="+d.Socket())
 }

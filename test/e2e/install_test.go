@@ -126,9 +126,9 @@ func TestInstall(t *testing.T) {
 	p.runContainer(t, "untold", annotation)
 	p.expectAttached(t, "")
 	p.endContainer(t, "untold")
-	results := map[string]string{"version": "pass", "configured": "warn", "annotations": "fail", "networks": "warn"}
+	results := map[string]string{"version": "pass", "configured": "warn", "annotations": "fail", "devices": "pass", "networks": "warn"}
 	p.expectDoctor(t, "podman", results)
-	results = map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "networks": "warn"}
+	results = map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "devices": "pass", "networks": "warn"}
 	if lab.HasNetavark() {
 		results["networks"] = "pass"
 	}

@@ -49,7 +49,7 @@ func TestNerdctlDevice(t *testing.T) {
 	}
 	s.composeNerdctlNetwork(t, n)
 	s.expectNothingLeft(t, before)
-	s.expectDoctor(t, "nerdctl", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "networks": "pass"},
+	s.expectDoctor(t, "nerdctl", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "devices": "pass", "networks": "pass"},
 		"CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"), "CNI_PATH=/usr/lib/cni", "CGROUP_MANAGER=cgroupfs")
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")

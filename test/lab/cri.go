@@ -72,8 +72,13 @@ func (c *CRI) Crictl(args ...string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
+// Socket returns the path at which the runtime listens.
+func (c *CRI) Socket() string { return socketOf(c.Server) }
+
+func socketOf(s Server) string { return filepath.Join(s.dir(), "socket") }
+
 func crictl(s Server, args ...string) (string, error) {
-	endpoint := "unix://" + filepath.Join(s.dir(), "socket")
+	endpoint := "unix://" + socketOf(s)
 	return s.machine().Run("crictl", append([]string{
 		"--runtime-endpoint", endpoint, "--image-endpoint", endpoint, "--timeout", "60s",
 	}, args...)...)

@@ -18,8 +18,10 @@ With --try, each engine starts two containers: a plain one, and one with an
 annotation that berth-hook refuses. The result shows whether the engine works,
 whether annotations arrive, and whether the engine shows the hook's errors. The
 second container gets no interface and does not run. The line "networks" shows
-whether the engine's own networks can be berth's: the test requests a network
-that does not exist, and berth must refuse it.
+whether the engine's own networks can be berth's, the line "devices" whether it
+finds a device of CDI, and the line "pods", if crictl is installed, whether the
+annotations of Kubernetes' pods arrive: the test requests a network that does
+not exist, and berth must refuse it.
 
 Each line is pass, warn or fail, followed by the remedy. The exit status is 1 if
 a line is fail.`

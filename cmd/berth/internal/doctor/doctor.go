@@ -44,20 +44,24 @@ type engine struct {
 	try     tryMaker // how a container is started; nil if it cannot be from here
 	free    string   // how it is used without an installation; "" if it needs one
 	door    *door    // its own networks; nil if none can be berth's
+	devices string   // the remedy if it finds no device; "" if devices are not tried
+	pods    string   // its name as a runtime of pods; "" if it is none
 }
 
 var engines = []engine{
 	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, "", &door{requestPodman,
-		"`berth install --engine podman`, with podman 4.5 and netavark 1.6 or newer"}},
+		"`berth install --engine podman`, with podman 4.5 and netavark 1.6 or newer"},
+		"use annotations, or install podman 4.1 or newer", ""},
 	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, "", &door{requestDocker,
-		"`berth install --engine docker`, then `systemctl enable --now berth-docker.socket`"}},
+		"`berth install --engine docker`, then `systemctl enable --now berth-docker.socket`"},
+		"set {\"features\": {\"cdi\": true}} in daemon.json, or install docker 28.3", ""},
 	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
 		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +
-			"--engine nri", nil},
+			"--engine nri", nil, "", "containerd"},
 	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
 		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl",
-		&door{requestNerdctl, "`berth install --engine nerdctl`"}},
-	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, "", nil},
+		&door{requestNerdctl, "`berth install --engine nerdctl`"}, "use annotations, or install nerdctl 2.1 or newer", ""},
+	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, "", nil, "", "cri-o"},
 }
 
 // beside lists installations for several engines, which have no program of their own.

@@ -165,6 +165,9 @@ func TestPageShowsDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+		if i := slices.Index(args, "--device"); i >= 0 {
+			return output{stderr: args[i+1] + ": there is no such network in /etc/berth"}, errors.New("exit status 126")
+		}
 		if args[0] == "network" {
 			return output{stderr: args[len(args)-1] + ": there is no such network in /etc/berth"}, errors.New("exit status 125")
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"berth/engine/cdi"
 )
 
 // errNoDaemon is returned if an engine's daemon does not answer.
@@ -25,13 +27,16 @@ func (t *trial) engineProgram(name string) string {
 
 func (t *trial) runtimePath() string { return filepath.Join(t.Bin, "berth-runtime") }
 
-// runFlags returns the flags of a run: none for a plain container, else the annotation and the
-// engine's flags for berth's hook.
-func (t *trial) runFlags(annotated bool, more ...string) []string {
-	if !annotated {
-		return nil
+// runFlags returns the flags of a run: none for a plain container, the device, or the annotation and
+// the engine's flags for berth's hook.
+func (t *trial) runFlags(by request, more ...string) []string {
+	switch by {
+	case byAnnotation:
+		return append(more, "--annotation", t.key+"=1")
+	case byDevice:
+		return []string{"--device", cdi.Kind + "=" + t.id}
 	}
-	return append(more, "--annotation", t.key+"=1")
+	return nil
 }
 
 // containerCommand returns the command of a container.
@@ -39,8 +44,8 @@ func containerCommand() []string { return []string{"/" + trialProgram, "--versio
 
 func tryPodman(_ context.Context, t *trial) (startFunc, func(), error) {
 	podman := t.engineProgram("podman")
-	return func(ctx context.Context, annotated bool) (output, error) {
-		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(annotated),
+	return func(ctx context.Context, by request) (output, error) {
+		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"}, t.runFlags(by),
 			[]string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, podman, args...)
 		if err != nil { // it may have left the container, as it never ran
@@ -63,9 +68,9 @@ func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
 		return nil, nil, fmt.Errorf("create an image: %s", lastLines(out, err))
 	}
 	clean := func() { _, _ = t.Run(ctx, nil, docker, "rmi", "--force", t.id) }
-	return func(ctx context.Context, annotated bool) (output, error) {
+	return func(ctx context.Context, by request) (output, error) {
 		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"},
-			t.runFlags(annotated, "--runtime", "berth"), []string{t.id}, containerCommand())
+			t.runFlags(by, "--runtime", "berth"), []string{t.id}, containerCommand())
 		out, err := t.Run(ctx, nil, docker, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, docker, "rm", "--force", t.id)
@@ -79,13 +84,13 @@ func tryContainerd(ctx context.Context, t *trial) (startFunc, func(), error) {
 	if _, err := t.Run(ctx, nil, ctr, "version"); err != nil {
 		return nil, nil, errNoDaemon
 	}
-	return func(ctx context.Context, annotated bool) (output, error) {
+	return func(ctx context.Context, by request) (output, error) {
 		path := filepath.Join(t.rootfs, "config.json")
-		if err := t.writeConfig(path, annotated); err != nil {
+		if err := t.writeConfig(path, by); err != nil {
 			return output{}, err
 		}
 		args := []string{"run", "--rm", "--null-io"}
-		if annotated {
+		if by == byAnnotation {
 			args = append(args, "--runc-binary", t.runtimePath())
 		}
 		out, err := t.Run(ctx, nil, ctr, append(args, "--config", path, t.id)...)
@@ -98,7 +103,7 @@ func tryContainerd(ctx context.Context, t *trial) (startFunc, func(), error) {
 
 // writeConfig writes a container's configuration with the fewest possible requirements:
 // ctr's own has limits that not every host can set.
-func (t *trial) writeConfig(path string, annotated bool) error {
+func (t *trial) writeConfig(path string, by request) error {
 	spec := &specs.Spec{
 		Version: "1.0.2",
 		Process: &specs.Process{Args: containerCommand(), Cwd: "/"},
@@ -109,7 +114,7 @@ func (t *trial) writeConfig(path string, annotated bool) error {
 			{Type: specs.NetworkNamespace},
 		}},
 	}
-	if annotated {
+	if by == byAnnotation {
 		spec.Annotations = map[string]string{t.key: "1"}
 	}
 	data, err := json.Marshal(spec)
@@ -124,9 +129,9 @@ func tryNerdctl(ctx context.Context, t *trial) (startFunc, func(), error) {
 	if _, err := t.Run(ctx, nil, nerdctl, "info"); err != nil {
 		return nil, nil, errNoDaemon
 	}
-	return func(ctx context.Context, annotated bool) (output, error) {
+	return func(ctx context.Context, by request) (output, error) {
 		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"},
-			t.runFlags(annotated, "--runtime", t.runtimePath()), []string{"--rootfs", t.rootfs}, containerCommand())
+			t.runFlags(by, "--runtime", t.runtimePath()), []string{"--rootfs", t.rootfs}, containerCommand())
 		out, err := t.Run(ctx, nil, nerdctl, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, nerdctl, "rm", "--force", t.id)

@@ -38,9 +38,18 @@ type trial struct {
 	rootfs string
 }
 
-// startFunc starts a trial's container, plain or with the annotation and berth, and returns the
-// engine's output. A normal end of the container is no error.
-type startFunc func(ctx context.Context, annotated bool) (output, error)
+// request is the way in which a trial's container requests an interface.
+type request int
+
+const (
+	byNothing    request = iota // a plain container
+	byAnnotation                // with the annotation, and berth's hook
+	byDevice                    // with a device of CDI, whose network does not exist
+)
+
+// startFunc starts a trial's container and returns the engine's output. A normal end of the
+// container is no error.
+type startFunc func(ctx context.Context, by request) (output, error)
 
 // tryMaker prepares a trial with an engine. clean undoes the preparation; it is nil if
 // there is nothing to undo.
@@ -56,26 +65,21 @@ func (d *Doctor) Try(ctx context.Context, named []string) (lines []check.Line) {
 		if d.findProgram(e.program) == "" || len(named) > 0 && !slices.Contains(named, e.name) {
 			continue
 		}
-		if e.try == nil {
-			lines = append(lines, notTried(e.name))
-			continue
+		if e.try != nil {
+			lines = append(lines, d.tryEngine(ctx, e)...)
 		}
-		lines = append(lines, d.tryEngine(ctx, e)...)
+		if e.pods != "" {
+			lines = append(lines, d.tryPods(ctx, e.name, e.pods, e.try == nil)...)
+		}
 	}
 	if slices.Contains(named, install.NRI) {
-		lines = append(lines, notTried(install.NRI))
+		lines = append(lines, d.tryPods(ctx, install.NRI, "", true)...)
 	}
 	return lines
 }
 
-func notTried(name string) check.Line {
-	return newLine(name, "annotations", check.Warn, "start a pod with an annotation of berth, then run `berth ps`",
-		"not tried: only Kubernetes starts its containers")
-}
-
-func (d *Doctor) tryEngine(ctx context.Context, e engine) []check.Line {
-	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
-	defer cancel()
+// newTrial returns a trial of a new name.
+func (d *Doctor) newTrial() *trial {
 	token := strings.ToLower(rand.Text()[:10])
 	t := &trial{Doctor: d, key: specs.Prefix + "doctor-" + token, id: "berth-doctor-" + token}
 	if t.Run == nil {
@@ -83,39 +87,49 @@ func (d *Doctor) tryEngine(ctx context.Context, e engine) []check.Line {
 		copied.Run = runProgram
 		t.Doctor = &copied
 	}
+	return t
+}
+
+func (d *Doctor) tryEngine(ctx context.Context, e engine) []check.Line {
+	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
+	defer cancel()
+	t := d.newTrial()
 	if err := t.makeRootfs(); err != nil {
 		return []check.Line{newLine(e.name, "annotations", check.Fail,
 			"make room for a small file in the directory for temporary files", "not tried: %v", err)}
 	}
-	started, first := t.tryBoth(ctx, e)
-	lines := []check.Line{first}
+	started, lines := t.tryContainers(ctx, e)
 	if started && e.door != nil {
 		lines = append(lines, t.tryDoor(ctx, e))
 	}
-	lines[0] = errorLine(first, os.RemoveAll(t.rootfs))
+	lines[0] = errorLine(lines[0], os.RemoveAll(t.rootfs))
 	return lines
 }
 
-// tryBoth starts a plain container first: if an engine can start none, berth is not the cause. It
-// returns whether that one started, and a line on the other.
-func (t *trial) tryBoth(ctx context.Context, e engine) (started bool, l check.Line) {
+// tryContainers starts a plain container first: if an engine can start none, berth is not the
+// cause. It returns whether that one started, and a line on each of the others.
+func (t *trial) tryContainers(ctx context.Context, e engine) (started bool, lines []check.Line) {
 	const name = "annotations"
 	run, clean, err := e.try(ctx, t)
 	switch {
 	case errors.Is(err, errNoDaemon):
-		return false, newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)
+		return false, []check.Line{newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)}
 	case err != nil:
-		return false, newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)
+		return false, []check.Line{newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)}
 	}
 	if clean != nil {
 		defer clean()
 	}
-	if out, err := run(ctx, false); err != nil {
-		return false, newLine(e.name, name, check.Fail, "repair the engine first; berth is not the cause",
-			"it cannot start even a container without berth: %s", lastLines(out, err))
+	if out, err := run(ctx, byNothing); err != nil {
+		return false, []check.Line{newLine(e.name, name, check.Fail, "repair the engine first; berth is not the cause",
+			"it cannot start even a container without berth: %s", lastLines(out, err))}
 	}
-	out, err := run(ctx, true)
-	return true, t.judgeTrial(e, out, err)
+	out, err := run(ctx, byAnnotation)
+	lines = append(lines, t.judgeTrial(e, out, err))
+	if e.devices != "" {
+		lines = append(lines, t.tryDevice(ctx, e, run))
+	}
+	return true, lines
 }
 
 // errorLine returns a line, or a line on an error that came after it.

@@ -55,7 +55,7 @@ func TestTryEngines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDoctor(t, "podman")
 			d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
-				if args[0] == "network" {
+				if args[0] == "network" || slices.Contains(args, "--device") {
 					return output{stderr: "unsupported driver"}, refused
 				}
 				if args[0] != "run" || trialKey(args) == "" {
@@ -64,7 +64,7 @@ func TestTryEngines(t *testing.T) {
 				return c.run(d, args)
 			}
 			lines := d.Try(t.Context(), nil)
-			if len(lines) != 2 || lines[1].Result != check.Warn || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) {
+			if len(lines) != 3 || lines[1].Result != check.Warn || lines[2].Result != check.Warn || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) {
 				t.Errorf("lines %+v, want %s with %q", lines, c.want, c.says)
 			}
 		})
@@ -124,6 +124,102 @@ func TestTryDoors(t *testing.T) {
 	}
 }
 
+// TestTryDevices requires that a device passes if berth-hook's refusal of its network comes back,
+// that it is written for the trial alone, and that an engine without devices is warned about.
+func TestTryDevices(t *testing.T) {
+	const missing = "unresolvable CDI devices "
+	refused := errors.New("exit status 126")
+	for name, c := range map[string]struct {
+		answer func(d *Doctor, device string) (output, error)
+		want   check.Result
+		says   string
+	}{
+		"found": {func(_ *Doctor, device string) (output, error) {
+			return output{stderr: "berth-hook: " + device + ": " + unknownNetwork}, refused
+		}, check.Pass, "shows berth-hook's errors"},
+		"only the log tells": {func(d *Doctor, device string) (output, error) {
+			d.writeFile(t, "log/state/hook.log", device+": "+unknownNetwork)
+			return output{}, refused
+		}, check.Pass, "only in"},
+		"not found":   {func(_ *Doctor, device string) (output, error) { return output{stderr: missing + device}, refused }, check.Warn, missing},
+		"without it":  {func(*Doctor, string) (output, error) { return output{}, nil }, check.Fail, "without berth-hook"},
+		"no text":     {func(*Doctor, string) (output, error) { return output{}, refused }, check.Warn, "exit status 126"},
+		"no such key": {func(*Doctor, string) (output, error) { return output{stderr: "unknown flag: --device"}, refused }, check.Warn, "unknown flag"},
+	} {
+		d := newDoctor(t, "podman")
+		d.Dirs.State = filepath.Join(d.Root, "log")
+		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+			i := slices.Index(args, "--device")
+			if i < 0 {
+				return output{}, nil
+			}
+			device := args[i+1]
+			text, err := os.ReadFile(filepath.Join(d.Root, deviceDir, strings.TrimPrefix(device, "berth/network=")+".json"))
+			if err != nil || !strings.Contains(string(text), d.Bin+"/berth-hook") {
+				t.Errorf("%s: device file %s, %v", name, text, err)
+			}
+			return c.answer(d, device)
+		}
+		lines := d.Try(t.Context(), nil)
+		if l := lines[1]; l.Check != "devices" || l.Result != c.want || !strings.Contains(l.Message, c.says) {
+			t.Errorf("%s: %+v, want %s with %q", name, l, c.want, c.says)
+		}
+		if _, err := os.Stat(filepath.Join(d.Root, deviceDir)); !os.IsNotExist(err) {
+			t.Errorf("%s: the directory of the device is left: %v", name, err)
+		}
+	}
+}
+
+// TestTryPods requires that pods are tried with the default handler and with berth's, that each of
+// them is removed, and that a host without crictl is named only if pods alone can be tried.
+func TestTryPods(t *testing.T) {
+	refused := errors.New("exit status 1")
+	for name, c := range map[string]struct {
+		engine string
+		fails  func(annotated, handled bool) bool
+		text   string
+		want   check.Result
+		says   string
+	}{
+		"NRI":      {"crio", func(annotated, _ bool) bool { return annotated }, unknownNetwork, check.Pass, "arrive, and"},
+		"handler":  {"crio", func(_, handled bool) bool { return handled }, unknownNetwork, check.Pass, "runtime handler berth"},
+		"neither":  {"crio", func(_, handled bool) bool { return handled }, "no runtime for berth", check.Warn, "without berth"},
+		"broken":   {"crio", func(_, _ bool) bool { return true }, "no CNI", check.Fail, "even a pod without berth"},
+		"other":    {"crio", func(annotated, _ bool) bool { return annotated }, "no CNI", check.Fail, "before berth runs"},
+		"no crio":  {"containerd", nil, "", check.Warn, "does not answer"},
+		"not here": {"", nil, "", check.Warn, "crictl"},
+	} {
+		d := newDoctor(t, "crio", "crictl")
+		if c.engine == "" {
+			d = newDoctor(t, "crio")
+		}
+		pods := 0
+		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+			i := slices.IndexFunc(args, func(arg string) bool { return slices.Contains([]string{"version", "runp", "pods", "rmp"}, arg) })
+			switch args[i] {
+			case "version":
+				return output{stdout: "RuntimeName:  " + map[string]string{"crio": "cri-o", "containerd": "containerd"}[c.engine]}, nil
+			case "pods":
+				return output{stdout: strings.Repeat("id\n", pods)}, nil
+			case "rmp":
+				pods--
+				return output{}, nil
+			}
+			pods++
+			text, err := os.ReadFile(args[len(args)-1])
+			annotated := strings.Contains(string(text), "berth/networks")
+			if err != nil || c.fails(annotated, slices.Contains(args, "--runtime")) {
+				return output{stderr: string(text) + c.text}, errors.Join(refused, err)
+			}
+			return output{}, nil
+		}
+		lines := d.Try(t.Context(), []string{"crio"})
+		if len(lines) != 1 || lines[0].Check != "pods" || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) || pods != 0 {
+			t.Errorf("%s: %+v, %d pods, want %s with %q and none", name, lines, pods, c.want, c.says)
+		}
+	}
+}
+
 // TestTryCommands checks the command lines for docker and nerdctl, which not every test
 // machine has.
 func TestTryCommands(t *testing.T) {
@@ -133,6 +229,7 @@ func TestTryCommands(t *testing.T) {
 			"docker run --rm --name ID --network none ID /berth-hook --version",
 			"docker run --rm --name ID --network none --runtime berth --annotation KEY=1 ID /berth-hook --version",
 			"docker rm --force ID",
+			"docker run --rm --name ID --network none --device DEVICE ID /berth-hook --version",
 			"docker rmi --force ID",
 			"docker network create --driver berth --ipam-driver berth --subnet 192.0.2.0/24 --gateway 192.0.2.1 --opt network=ID ID",
 		},
@@ -141,6 +238,7 @@ func TestTryCommands(t *testing.T) {
 			"nerdctl run --rm --name ID --network none --rootfs DIR /berth-hook --version",
 			"nerdctl run --rm --name ID --network none --runtime BIN/berth-runtime --annotation KEY=1 --rootfs DIR /berth-hook --version",
 			"nerdctl rm --force ID",
+			"nerdctl run --rm --name ID --network none --device DEVICE --rootfs DIR /berth-hook --version",
 			"nerdctl --cni-netconfpath DIR run --rm --name ID --network ID --rootfs DIR /berth-hook --version",
 			"nerdctl --cni-netconfpath DIR rm --force ID",
 		},
@@ -175,6 +273,8 @@ func withoutNames(args []string) []string {
 		switch {
 		case strings.HasPrefix(arg, "berth-doctor-"):
 			all[i] = "ID"
+		case strings.HasPrefix(arg, "berth/network=berth-doctor-"):
+			all[i] = "DEVICE"
 		case strings.HasPrefix(arg, "network=berth-doctor-"):
 			all[i] = "network=ID"
 		case strings.HasPrefix(arg, "berth/doctor-"):
