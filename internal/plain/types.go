@@ -80,7 +80,7 @@ func isPlainName(name string) bool {
 func hasUniqueNames(fields []field) bool {
 	for i, f := range fields {
 		for _, g := range fields[:i] {
-			if strings.EqualFold(f.name, g.name) {
+			if len(f.name) == len(g.name) && strings.EqualFold(f.name, g.name) { // plain names are ASCII
 				return false
 			}
 		}
