@@ -62,24 +62,24 @@ static __always_inline int egress_unknown(struct __sk_buff *skb, const struct fr
 	return NEXT;
 }
 
-/* Judges an endpoint's own frame. Reports whether to drop it. */
+/*
+ * Judges an endpoint's own frame. Reports whether to drop it. A request that is sent
+ * to the MAC of a sibling or the host counts as a frame to that MAC alone.
+ */
 static __always_inline bool egress_judge(struct __sk_buff *skb, const struct frame *f,
 					 const struct endpoint *from)
 {
-	const struct endpoint *to;
+	const struct endpoint *to = frame_cast(f) == UNICAST ? local_endpoint(f) : 0;
 
 	if (!source_plain(skb, f, from)) {
 		if (source_judge(skb, f, &from->is, from->cookie, EGRESS))
 			return true;
-		if (request_possible(f) && request_judge(skb, f, &from->is, from->cookie))
+		if (!to && request_possible(f) && request_judge(skb, f, &from->is, from->cookie))
 			return true;
 	}
-	if (frame_cast(f) != UNICAST) {
+	if (frame_cast(f) != UNICAST)
 		group_sent(skb, f);
-		return false;
-	}
-	to = local_endpoint(f);
-	return to && local_judge(skb, f, from, to);
+	return to && local_judge(skb, f, &from->is, from->cookie, to);
 }
 
 /* Handles a frame on egress that the good path does not handle. */

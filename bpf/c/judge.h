@@ -194,7 +194,8 @@ __noinline int violation_count(struct __sk_buff *skb, const struct frame *f,
  * Returns an offence by a frame whose sender is known. The evidence is NETNS_COOKIE
  * if the kernel names the namespace that sent the frame, and its cookie is the given
  * one. If the two differ or one is 0, it is the source MAC or, for ipvlan, whose
- * endpoints share a MAC, the source address, which proves nothing.
+ * endpoints share a MAC, the source address, which proves nothing. A copy of a party for a
+ * frame with a forged MAC names the evidence.
  */
 static __always_inline struct offence offence_of(struct __sk_buff *skb, const struct party *from,
 						 __u64 cookie, enum kind kind,
@@ -209,7 +210,13 @@ static __always_inline struct offence offence_of(struct __sk_buff *skb, const st
 		.sender = from->slot,
 	};
 
-	if (offence.cookie && offence.cookie == cookie) {
+	if (from->flags & ENDPOINT_BY_COOKIE) {
+		offence.cookie = cookie;
+		offence.evidence = NETNS_COOKIE;
+	} else if (from->flags & ENDPOINT_BY_ADDRESS) {
+		offence.certainty = SUSPECTED;
+		offence.evidence = SOURCE_ADDRESS;
+	} else if (offence.cookie && offence.cookie == cookie) {
 		offence.evidence = NETNS_COOKIE;
 	} else if (from->mode >= MODE_L2) {
 		offence.certainty = SUSPECTED;

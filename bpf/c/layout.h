@@ -33,6 +33,12 @@ enum mode {
 #define ENDPOINT_ROUTER 0x08
 /* berth did not create the interface, and it may change its MAC. */
 #define ENDPOINT_OBSERVED 0x10
+/*
+ * Set only in the copy of a party with which a frame is judged whose source MAC is forged: the
+ * namespace, or else the source address, identifies the sender.
+ */
+#define ENDPOINT_BY_COOKIE 0x20
+#define ENDPOINT_BY_ADDRESS 0x40
 
 struct endpoint_key {
 	__u8 mac[6];

@@ -88,14 +88,21 @@ __noinline int macvlan_spoof(struct __sk_buff *skb, const struct frame *f, const
 	return violation_report(skb, f, from, &offence) ? SPOOF_DROPPED : SPOOF_FLAGGED;
 }
 
-/* Judges a group frame as the parent's egress does. Reports whether to drop it. */
+/*
+ * Judges a group frame as the parent's egress does. Reports whether to drop it. With a forged
+ * MAC it is judged for the enforced kinds alone (spoof_hides).
+ */
 static __always_inline bool macvlan_judge(struct __sk_buff *skb, const struct frame *f,
-					  const struct party *from, __u64 cookie)
+					  struct party *from, __u64 cookie)
 {
 	enum spoof spoof = macvlan_spoof(skb, f, from, cookie);
 
-	if (spoof != SPOOF_NONE)
-		return spoof == SPOOF_DROPPED;
+	if (spoof == SPOOF_DROPPED)
+		return true;
+	if (spoof == SPOOF_FLAGGED) {
+		from->exempt |= ~from->enforce;
+		from->flags |= ENDPOINT_BY_COOKIE;
+	}
 	return source_judge(skb, f, from, cookie, EGRESS) ||
 	       (request_possible(f) && request_judge(skb, f, from, cookie));
 }

@@ -94,22 +94,22 @@ static __always_inline bool probe_answered(struct __sk_buff *skb, const struct f
  * drop it. An answer to the host's probe is no violation: the hook probes from the
  * parent, and a switch that reflects brings the probe to the containers in mode vepa.
  */
-__noinline bool local_judge(struct __sk_buff *skb, const struct frame *f,
-				  const struct endpoint *from, const struct endpoint *to)
+__noinline bool local_judge(struct __sk_buff *skb, const struct frame *f, const struct party *from,
+			    __u64 cookie, const struct endpoint *to)
 {
 	struct offence offence;
 	struct state *s;
 
-	if (!f || !from || !to || to->is.slot == from->is.slot)
+	if (!f || !from || !to || to->is.slot == from->slot)
 		return false;
-	offence = offence_of(skb, &from->is, from->cookie, HOST_ISOLATION, EGRESS);
-	s = state_of(&from->is);
+	offence = offence_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
+	s = state_of(from);
 	if (s)
 		s->out = ticks_now();
 	if (to->is.flags & ENDPOINT_PARENT ? probe_answered(skb, f)
-					   : !sibling_contacted(&from->is, to->is.slot, &offence))
+					   : !sibling_contacted(from, to->is.slot, &offence))
 		return false;
-	return violation_report(skb, f, &from->is, &offence);
+	return violation_report(skb, f, from, &offence);
 }
 
 /* Returns the endpoint, or the host, that has the destination MAC of a frame on egress, or 0. */

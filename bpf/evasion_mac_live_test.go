@@ -1,0 +1,105 @@
+package bpf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"berth/internal/testnet"
+	"berth/specs"
+)
+
+// ofMAC gives a frame another source MAC.
+func ofMAC(mac specs.MAC) carrier {
+	return func(frame []byte) [][]byte { return [][]byte{slices.Concat(frame[:6], mac[:], frame[12:])} }
+}
+
+// TestForgedMACHidesNoForgery sends each other forgery with a MAC that is not the container's, on a
+// network that enforces the forgery's kind and not mac-spoof: through the container's interface and
+// past its programs, to the LAN and to a sibling.
+func TestForgedMACHidesNoForgery(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(*arena){"its interface": func(*arena) {}, "past its programs": bypasses["packet socket"]}
+	for way, prepare := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			x := newArena(t)
+			prepare(x)
+			for name, f := range forgeries(x.from.ip, x.own6, x.other.MAC) {
+				if f.kind == specs.MACSpoof || name == "ARP of other MACs" { // which no receiver takes
+					continue
+				}
+				for group, mac := range groups(f.v) {
+					if group != "" || netnsHelper() { // else the kernel cannot identify the sender
+						x.tryOfMACs(f.addressed(mac), name+group)
+					}
+				}
+			}
+		})
+	}
+}
+
+// tryOfMACs tries a forgery with MACs that are free, another container's and the host's.
+func (x *arena) tryOfMACs(f forgery, name string) {
+	x.Helper()
+	for whose, mac := range map[string]specs.MAC{"no one's MAC": macB, "a sibling's MAC": x.other.MAC, "the host's MAC": x.hostMAC} {
+		for how, c := range map[string]carrier{"": ofMAC(mac), ", VLAN 0": carrierBoth(ofMAC(mac), vlanTags(0x8100, 0))} {
+			for who, to := range x.to {
+				what := fmt.Sprintf("%s of %s%s, to %s", name, whose, how, who)
+				if !x.evadesEnforcement(f, c, to, what) {
+					x.Errorf("%s: not taken, so that it tests nothing", what)
+				}
+			}
+		}
+	}
+}
+
+// TestForgedMACHidesNoContact contacts a sibling and the host with forged MACs, and sends DHCP
+// answers with a MAC that is free, by a sender that only its address identifies.
+func TestForgedMACHidesNoContact(t *testing.T) {
+	t.Parallel()
+	needNetnsHelper(t)
+	testnet.Need(t, testnet.Types)
+	host := netip.MustParseAddr("192.0.2.1")
+	for _, helper := range []bool{true, false} {
+		x := spoofBench(t, helper)
+		must(t, x.maps.SetHostAddresses(1, []netip.Addr{host}))
+		x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePrivate, Cookie: 0xa, Addresses: []netip.Addr{ipA}})
+		dhcp := ip4(17, ipB, ipA, datagram(67, 68, []byte(bootReply)))
+		for name, c := range map[string]struct {
+			kind  specs.Kind
+			frame []byte
+		}{
+			"to a sibling":          {specs.PrivateAttempt, ethernet(macA, macLAN, 0x800, ip4(17, ipB, ipA, make([]byte, 50)))},
+			"to the host":           {specs.HostIsolation, ethernet(macHost, macLAN, 0x800, ip4(17, ipB, ipA, make([]byte, 50)))},
+			"asks for a sibling":    {specs.PrivateAttempt, ethernet(macAll, macLAN, 0x806, withByte(arpFor(ipB, ipA), 7, 1))},
+			"asks for the host":     {specs.HostIsolation, ethernet(macAll, macLAN, 0x806, withByte(arpFor(ipB, host), 7, 1))},
+			"a DHCP server's":       {specs.RogueDHCP, ethernet(macLAN, macGroup, 0x800, dhcp)},
+			"a DHCP server's, to A": {specs.RogueDHCP, ethernet(macA, macLAN, 0x800, dhcp)},
+		} {
+			for _, enforce := range [][]specs.Kind{nil, {c.kind}} {
+				x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModePrivate, Cookie: x.cookie,
+					Addresses: []netip.Addr{ipB}, Enforce: enforce})
+				j := x.judgeFrame(egress, slices.Clone(c.frame))
+				want := map[specs.Kind]specs.Broken{specs.MACSpoof: {Packets: 1}}
+				if enforce != nil {
+					want[c.kind] = specs.Broken{Packets: 1, Dropped: 1}
+				}
+				if got := j.found[slotB]; j.drop != (enforce != nil) || len(got) != len(want) || got[specs.MACSpoof] != want[specs.MACSpoof] ||
+					got[c.kind] != want[c.kind] {
+					t.Errorf("%s, enforced %v, helper %t: %+v, want %v", name, enforce, helper, j, want)
+				}
+				for e, ok := x.nextEvent(); ok; e, ok = x.nextEvent() {
+					named, evidence := helper || c.frame[0]&1 == 1, specs.ByNetnsCookie // of a group frame it is read
+					if !named {
+						evidence = specs.BySourceIP
+					}
+					if e.Evidence != evidence || e.Sender != slotB || (e.Certainty == specs.Certain) != named {
+						t.Errorf("%s: %+v, want evidence %s", name, e, evidence)
+					}
+				}
+			}
+		}
+	}
+}
