@@ -211,6 +211,22 @@ func sendSuper(t *testing.T, ns *testnet.NS, frame []byte) (err error) {
 	return err
 }
 
+// TestProgramsFitTheKernel loads all programs with the kernel's types. The stack of nested calls
+// is what older kernels bound most: they round that of each call up to 32 bytes.
+func TestProgramsFitTheKernel(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Types)
+	spec, err := loadDatapath()
+	must(t, err)
+	into := pinsUnder(bpffs(t))
+	must(t, into.makeDirectories())
+	objects, err := loadInto(spec, into, nil, nil)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	must(t, objects.Close())
+}
+
 // TestWithoutKernelTypes loads the programs as on a kernel without BTF: all of them, with
 // the sibling program that does nothing.
 func TestWithoutKernelTypes(t *testing.T) {

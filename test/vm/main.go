@@ -26,6 +26,7 @@ type options struct {
 	cache    string
 	results  string
 	skips    string
+	also     []string // tests, PACKAGE.TEST, that run with those of skips
 	again    int
 	verbose  bool
 	long     bool
@@ -56,6 +57,13 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
 	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, "+
 		"beside those of packages")
+	fs.Func("also", "with -skips, a comma `list` of PACKAGE.TEST that run too", func(list string) error {
+		o.also = strings.Split(list, ",")
+		if i := slices.IndexFunc(o.also, func(name string) bool { return !strings.Contains(name, ".") }); i >= 0 {
+			return fmt.Errorf("%q is no PACKAGE.TEST", o.also[i])
+		}
+		return nil
+	})
 	fs.IntVar(&o.again, "again", 0, "run the failed tests of a package a second time if they are at most this `number`")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")

@@ -73,6 +73,7 @@ func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 		return nil, err
 	}
 	skipped := skippedTests(all)
+	addTests(skipped, o.also)
 	var chosen []*testPackage
 	if len(o.patterns) > 0 {
 		if chosen, err = findPackages(ctx, o.patterns); err != nil {
@@ -91,6 +92,14 @@ func choosePackages(ctx context.Context, o *options) ([]*testPackage, error) {
 		p.skipped, p.only = skipped[p.ImportPath], true
 	}
 	return append(chosen, more...), err
+}
+
+// addTests adds tests, PACKAGE.TEST each, to those of their packages.
+func addTests(to map[string][]string, names []string) {
+	for _, name := range names {
+		dot := strings.LastIndexByte(name, '.')
+		to[name[:dot]] = append(to[name[:dot]], regexp.QuoteMeta(name[dot+1:]))
+	}
 }
 
 // skippedTests returns, by package, the names of the tests (without subtests) that

@@ -79,6 +79,10 @@ func TestSkippedTestsAreChosen(t *testing.T) {
 	if got := skipped[pkg]; len(skipped) != 1 || !slices.Equal(got, []string{"TestB", "TestA"}) {
 		t.Fatalf("skipped: %q", skipped)
 	}
+	addTests(skipped, []string{"example.org/other.TestD"})
+	if got := skipped["example.org/other"]; !slices.Equal(got, []string{"TestD"}) {
+		t.Fatalf("added: %q", got)
+	}
 	p := &testPackage{ImportPath: pkg, skipped: skipped[pkg], only: true}
 	if got, err := p.pattern(); got != "^(TestA|TestB)$" || err != nil {
 		t.Errorf("pattern %q, %v", got, err)
