@@ -33,7 +33,7 @@ func (r *Releaser) Vanished(ctx context.Context, a *state.Attachment) (bool, err
 // parent's index: the kernel gives an index again if it is requested.
 func (r *Releaser) waitsForParent(a *state.Attachment) (bool, error) {
 	host, ok := r.Host.(hostLinks)
-	if !ok || a.NoHeal || a.Observed || a.NSID < 0 || a.ParentIndex == 0 {
+	if !ok || a.NoHeal || a.Observed || a.NSID < 0 || a.ParentIndex == 0 && !a.Lost {
 		return false, nil
 	}
 	if !a.Lost && isHome(host, a) {
