@@ -82,6 +82,7 @@ func TestPagesShowReports(t *testing.T) {
 	vmware.useDriver("vmxnet3")
 	vmware.Networks = nil
 	lease := &dhcp.Lease{DHCPLease: specs.DHCPLease{Address: netip.MustParsePrefix("192.0.2.104/24")}}
+	offered.Name = "leased"
 	offered.DHCP = DHCP{Asked: true, Offers: []exchange.Offer{{Server: "192.0.2.1 (02:00:5e:00:53:fe)", Lease: lease}}}
 	host := reportOn("host", func(r *report, k Kernel) { judgeKernel(r, k, map[string]string{"macvlan": "network lan"}) })
 	for _, c := range []struct {
@@ -92,7 +93,7 @@ func TestPagesShowReports(t *testing.T) {
 			host(goodKernel()), judgeParent(unplugged.Parent, unplugged.DMI, unplugged.Networks), judgeNetwork(sampleLAN()),
 		}},
 		{"checks.md", "berth check eth1", [][]Line{judgeParent(vmware.Parent, vmware.DMI, vmware.Networks)}},
-		{"dhcp.md", "berth check lan", [][]Line{judgeParent(goodParent().Parent, DMI{}, nil), judgeNetwork(offered)}},
+		{"dhcp.md", "berth check leased", [][]Line{judgeParent(goodParent().Parent, DMI{}, nil), judgeNetwork(offered)}},
 	} {
 		var all []Line
 		for _, lines := range c.lines {
