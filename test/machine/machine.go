@@ -29,12 +29,10 @@ type Machine struct {
 	Limit   time.Duration // from start to end
 }
 
-// args returns qemu's arguments. The processor has no cmpxchg16b, which Linux then does without:
-// that of qemu 7.2 (target/i386/tcg/mem_helper.c) computes flags from an outdated CC_OP, so
-// that EFLAGS has bits of an address, and an interrupt that saves them ends in a double fault.
+// args returns qemu's arguments.
 func (m *Machine) args() []string {
 	return append([]string{
-		"-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1536",
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
 		"-nodefaults", "-no-user-config", "-display", "none",
 	}, m.Args...)
 }

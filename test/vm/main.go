@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -181,20 +182,31 @@ func bootUntilDone(ctx context.Context, dir string, o *options, img *image, k *k
 		}
 		r.flush()
 		console = m.ConsoleEnd(20)
-		if r.done || boot == boots || len(r.missing) == 0 || !staleBreakpoint(console) {
+		if r.done || boot == boots || len(r.missing) == 0 || !isEmulatorsFault(console) {
 			return console, busy, nil
 		}
 		r.print("a fault of the emulator ended the kernel; again, from " + r.missing[0])
 	}
 }
 
-// staleBreakpoint reports whether a kernel died of a breakpoint that it had removed. While
-// Linux patches its own code it puts int3 there (arch/x86/kernel/alternative.c); if a thread
-// of the emulator still runs its translation of it afterwards, the kernel knows no reason
+// isEmulatorsFault reports whether a kernel died of one of two faults of the emulator.
+//
+// While Linux patches its own code it puts int3 there (arch/x86/kernel/alternative.c); if a
+// thread of the emulator still runs its translation of it afterwards, the kernel knows no reason
 // for the trap.
-func staleBreakpoint(console []string) bool {
-	return slices.ContainsFunc(console, func(line string) bool { return strings.Contains(line, "Oops: int3:") })
+//
+// The cmpxchg16b of qemu 7.2 computes flags from an outdated CC_OP (target/i386/tcg/mem_helper.c),
+// so that EFLAGS has bits of an address until an instruction sets all flags. If an interrupt saves
+// them meanwhile, the return from it is a double fault. Linux uses it to allocate (mm/slub.c).
+func isEmulatorsFault(console []string) bool {
+	return slices.ContainsFunc(console, func(line string) bool { return strings.Contains(line, "Oops: int3:") }) ||
+		slices.ContainsFunc(console, func(line string) bool { return strings.Contains(line, "Oops: double fault:") }) &&
+			slices.ContainsFunc(console, afterCompare.MatchString)
 }
+
+// afterCompare matches the kernel's line of code at the fault, <in brackets>, if cmpxchg16b (%rsi) is
+// among the 16 bytes before.
+var afterCompare = regexp.MustCompile(`Code: .* 48 0f c7 0e( [0-9a-f]{2}){0,12} <`)
 
 // newMachine returns a machine with two serial lines: standard output and the
 // console. Words are added to the kernel's command line.

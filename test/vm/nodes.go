@@ -115,7 +115,7 @@ func bootNodes(ctx context.Context, dir string, o *options, booted []*kernel) (p
 			mu.Lock()
 			defer mu.Unlock()
 			passed = passed && len(why) == 0
-			faulty = faulty || !r.done && staleBreakpoint(console)
+			faulty = faulty || !r.done && isEmulatorsFault(console)
 			all = append(all, nodeResult(name, booted[i], append(console, why...), len(why) == 0))
 		})
 	}

@@ -172,14 +172,23 @@ func TestReportOfASecondMachine(t *testing.T) {
 	}
 }
 
-func TestStaleBreakpoint(t *testing.T) {
-	for line, want := range map[string]bool{
-		"[  366.219764] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI":            true,
-		"[    3.000000] Oops: general protection fault: 0000 [#1] PREEMPT":  false,
-		"[    3.000000] Kernel panic - not syncing: Attempted to kill init": false,
+func TestEmulatorsFault(t *testing.T) {
+	const double = "[  353.743785] Oops: double fault: 0000 [#1] PREEMPT SMP NOPTI"
+	const compare = "Code: 18 48 0f c9 48 31 cb 48 8d 8a 00 20 00 00 65 48 0f c7 0e 75 90 <41> 8b 44 24 28"
+	for _, c := range []struct {
+		lines []string
+		want  bool
+	}{
+		{[]string{"[  366.219764] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"}, true},
+		{[]string{double, compare}, true},
+		{[]string{double, "Code: 18 48 0f c9 48 31 cb 48 8d 8a 00 20 00 00 <65> 48 0f c7 0e 75 90 41"}, false},
+		{[]string{double}, false},
+		{[]string{compare}, false},
+		{[]string{"[    3.000000] Oops: general protection fault: 0000 [#1] PREEMPT"}, false},
+		{[]string{"[    3.000000] Kernel panic - not syncing: Attempted to kill init"}, false},
 	} {
-		if got := staleBreakpoint([]string{"before", line, "after"}); got != want {
-			t.Errorf("%q: %t", line, got)
+		if got := isEmulatorsFault(slices.Concat([]string{"before"}, c.lines, []string{"after"})); got != c.want {
+			t.Errorf("%q: %t", c.lines, got)
 		}
 	}
 }
