@@ -200,7 +200,7 @@ func readMaps(maps *bpf.Maps, n int) (time.Duration, error) {
 }
 
 // A scraper gets /metrics from the agent's socket. It reads each answer into the same buffer, as
-// Prometheus does: with a new one, half of the time of a large scrape would be the reader's.
+// Prometheus does: the time to allocate and grow a new one would count as the scrape's.
 type scraper struct {
 	client http.Client
 	text   bytes.Buffer
