@@ -2,8 +2,8 @@
 // networks, policy, annotations, endpoints and events, as types with their
 // parsers and checks.
 //
-// [DecodeConfig], [DecodeNetwork] and [ParseAnnotations] read what users write; [Endpoint] and
-// [Event] are what they read.
+// [DecodeConfig], [DecodeNetwork] and [ParseAnnotations] read the users' texts; [Endpoint] and
+// [Event] are the answers to them.
 //
 // The prose in specs/*.md is normative; the schemas in specs/schema and the
 // fixtures in specs/testdata are tested against it.

@@ -131,8 +131,8 @@ func (m *Member) noteConnection() {
 	m.Wake()
 }
 
-// reconnected reports whether a connection to a member is new since the last step. What this node has
-// written may then be missing in etcd.
+// reconnected reports whether a connection to a member is new since the last step. Keys that this
+// node wrote may then be missing in etcd.
 func (m *Member) reconnected() bool {
 	if !m.connected.Swap(false) {
 		return false
