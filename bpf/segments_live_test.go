@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
@@ -211,15 +212,22 @@ func sendSuper(t *testing.T, ns *testnet.NS, frame []byte) (err error) {
 	return err
 }
 
+// emptyDatapath returns the objects, not yet loaded, and directories for their pins.
+func emptyDatapath(t *testing.T) (*ebpf.CollectionSpec, pins) {
+	t.Helper()
+	spec, err := loadDatapath()
+	must(t, err)
+	into := pinsUnder(bpffs(t))
+	must(t, into.makeDirectories())
+	return spec, into
+}
+
 // TestProgramsFitTheKernel loads all programs with the kernel's types. The stack of nested calls
 // is what older kernels bound most: they round that of each call up to 32 bytes.
 func TestProgramsFitTheKernel(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root, testnet.Types)
-	spec, err := loadDatapath()
-	must(t, err)
-	into := pinsUnder(bpffs(t))
-	must(t, into.makeDirectories())
+	spec, into := emptyDatapath(t)
 	objects, err := loadInto(spec, into, nil, nil)
 	if err != nil {
 		t.Fatalf("%+v", err)
@@ -232,10 +240,7 @@ func TestProgramsFitTheKernel(t *testing.T) {
 func TestWithoutKernelTypes(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	spec, err := loadDatapath()
-	must(t, err)
-	into := pinsUnder(bpffs(t))
-	must(t, into.makeDirectories())
+	spec, into := emptyDatapath(t)
 	objects, err := assignWithout(spec, into, errors.New("no types"))
 	if err != nil {
 		t.Fatalf("%+v", err)

@@ -24,10 +24,7 @@ const (
 func TestStackOfNestedCalls(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root, testnet.Types)
-	spec, err := loadDatapath()
-	must(t, err)
-	into := pinsUnder(bpffs(t))
-	must(t, into.makeDirectories())
+	spec, into := emptyDatapath(t)
 	must(t, spec.Variables[datapathVarHaveKernelTypes].Set(true))
 	calls := make(map[string]*callGraph)
 	for name, p := range spec.Programs {

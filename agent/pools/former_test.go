@@ -91,13 +91,19 @@ func TestFormer(t *testing.T) {
 	b.knows("late", "192.0.2.68")
 }
 
+// stickyPair returns two members of a cluster of its own, and etcd's address.
+func stickyPair(t *testing.T) (a, b *testMember, etcd string) {
+	t.Helper()
+	etcd = testnet.StartEtcd(t, 1)[0].URL
+	c := specs.ClusterConfig{Etcd: []string{etcd}}
+	return stickyMember(t, "a", c), stickyMember(t, "b", c), etcd
+}
+
 // TestFormerOfBrokenFile checks that the address of a container is published although, when it had
 // started, the file of its network could not be read, and one of the memories cannot.
 func TestFormerOfBrokenFile(t *testing.T) {
 	t.Parallel()
-	server := testnet.StartEtcd(t, 1)[0]
-	c := specs.ClusterConfig{Etcd: []string{server.URL}}
-	a, b := stickyMember(t, "a", c), stickyMember(t, "b", c)
+	a, b, _ := stickyPair(t)
 	a.remember("early", "192.0.2.65")
 	b.knows("early", "192.0.2.65")
 	file := filepath.Join(a.dir, "networks.d", "lan.toml")
@@ -130,9 +136,7 @@ func TestFormerOfBrokenFile(t *testing.T) {
 // reads them again after the network was made again.
 func TestFormerOfRemovedNetwork(t *testing.T) {
 	t.Parallel()
-	server := testnet.StartEtcd(t, 1)[0]
-	c := specs.ClusterConfig{Etcd: []string{server.URL}}
-	a, b := stickyMember(t, "a", c), stickyMember(t, "b", c)
+	a, b, _ := stickyPair(t)
 	a.remember("web", "192.0.2.65")
 	b.knows("web", "192.0.2.65")
 	file := filepath.Join(b.dir, "networks.d", "lan.toml")
@@ -164,9 +168,7 @@ func (m *testMember) steps() {
 // started longest ago, in etcd and in the databases of its nodes.
 func TestFormerIsBounded(t *testing.T) {
 	t.Parallel()
-	server := testnet.StartEtcd(t, 1)[0]
-	c := specs.ClusterConfig{Etcd: []string{server.URL}}
-	a, b := stickyMember(t, "a", c), stickyMember(t, "b", c)
+	a, b, etcd := stickyPair(t)
 	name := func(i int) string { return fmt.Sprint("job", i) }
 	for from := 0; from < cluster.MaxFormer+2*formerSlack; from += formerSlack {
 		a.update(func(tx *state.Tx) (err error) {
@@ -178,7 +180,7 @@ func TestFormerIsBounded(t *testing.T) {
 		b.knows(name(from+formerSlack-1), "192.0.2.65")
 	}
 	b.knows(name(0), "")
-	r, err := openClient(t, server.URL).Get(t.Context(), "/berth/v1/former/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	r, err := openClient(t, etcd).Get(t.Context(), "/berth/v1/former/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 	if err != nil || r.Count > cluster.MaxFormer+2*formerSlack {
 		t.Errorf("etcd has %d former addresses, %v", r.Count, err)
 	}
