@@ -33,7 +33,6 @@ func planDocker(p *planner) error {
 	if err := p.setValue(path, edit.JSON, []string{"runtimes", handler}, map[string]any{"path": program}); err != nil {
 		return err
 	}
-	p.plan.Restart = "systemctl reload docker"
 	if p.o.Default {
 		if err := p.setValue(path, edit.JSON, []string{"default-runtime"}, handler); err != nil {
 			return err
@@ -42,6 +41,11 @@ func planDocker(p *planner) error {
 	} else {
 		p.addNote("start containers with: docker run --runtime %s --network none --annotation berth/networks=NETWORK …",
 			handler)
+	}
+	if f, err := p.planFile(path, true); err != nil {
+		return err
+	} else if f.Changed() {
+		p.plan.Restart = "systemctl reload docker"
 	}
 	v := p.engineVersion("dockerd")
 	if v.Known() && !v.AtLeast(24, 0) {

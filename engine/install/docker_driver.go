@@ -33,6 +33,7 @@ func (p *planner) writeDriver(v Version) error {
 	if err := p.planLink(filepath.Join(p.o.sysPath(socketsWanted), dockerSocketUnit), unit); err != nil {
 		return err
 	}
+	p.plan.Exempt = "networks with the driver " + handler
 	p.addNote("to start the driver: systemctl daemon-reload; systemctl start %s", dockerSocketUnit)
 	p.addNote("a network of docker's on one of berth's: docker network create --driver %s --ipam-driver %[1]s --subnet "+
 		"SUBNET --opt network=NETWORK NAME", handler)

@@ -122,3 +122,21 @@ func TestInstallAfterARetirement(t *testing.T) {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
 	}
 }
+
+// TestTheDriverNeedsNoReload requires that an installation that only enables the driver advises no
+// reload of docker, and that one that also writes daemon.json names the part that needs none.
+func TestTheDriverNeedsNoReload(t *testing.T) {
+	h := newHost(t, "dockerd=28.0.0 runc", nil)
+	o := h.options("docker", Options{})
+	if p := h.install(o); p.Advice() != "to apply it, run: systemctl reload docker" {
+		t.Errorf("without the driver: %q", p.Advice())
+	}
+	h.write("/usr/lib/systemd/system/berth-docker.socket", "[Socket]\n", 0o644)
+	if p := h.install(o); len(p.Changed()) != 1 || p.Advice() != "" {
+		t.Errorf("the driver alone:\n%s", h.showPlan(p))
+	}
+	h.uninstall(o)
+	if p := h.install(o); p.Advice() != "to apply it, run: systemctl reload docker; networks with the driver berth work without that" {
+		t.Errorf("both: %q", p.Advice())
+	}
+}

@@ -120,8 +120,8 @@ func (h *host) showPlan(p *Plan) string {
 	for _, note := range p.Notes {
 		fmt.Fprintln(&b, "note:", note)
 	}
-	if p.Restart != "" {
-		fmt.Fprintln(&b, "then:", p.Restart)
+	if advice := p.Advice(); advice != "" {
+		fmt.Fprintln(&b, "then:", strings.TrimPrefix(advice, "to apply it, run: "))
 	}
 	return strings.ReplaceAll(b.String(), h.root, "")
 }

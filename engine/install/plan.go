@@ -20,6 +20,7 @@ type Plan struct {
 	Files   []*File
 	Notes   []string // for the user
 	Restart string   // the command after which the engine uses the changes; "" if none is needed
+	Exempt  string   // the part that works without Restart; "" if there is none
 
 	retired time.Time      // when the runtime was removed from an engine that still uses it; zero if it does not
 	kept    []recordedFile // files that stay for it
@@ -29,6 +30,18 @@ type Plan struct {
 // Changed returns the files to write.
 func (p *Plan) Changed() []*File {
 	return slices.DeleteFunc(slices.Clone(p.Files), func(f *File) bool { return !f.Changed() })
+}
+
+// Advice returns the sentence with the command after which the engine uses the changes, or "" if no
+// command is needed.
+func (p *Plan) Advice() string {
+	switch {
+	case p.Restart == "":
+		return ""
+	case p.Exempt == "":
+		return "to apply it, run: " + p.Restart
+	}
+	return "to apply it, run: " + p.Restart + "; " + p.Exempt + " work without that"
 }
 
 // planner collects a plan. It reads files without the changes of an earlier installation

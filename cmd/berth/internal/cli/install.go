@@ -207,8 +207,8 @@ func (env *Env) printNotes(p *install.Plan, changed bool) error {
 	for _, note := range p.Notes {
 		env.warnf("%s", note)
 	}
-	if changed && p.Restart != "" {
-		env.warnf("to apply it, run: %s", p.Restart)
+	if advice := p.Advice(); changed && advice != "" {
+		env.warnf("%s", advice)
 	}
 	return nil
 }
