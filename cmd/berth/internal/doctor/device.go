@@ -2,13 +2,19 @@ package doctor
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"berth/check"
 	"berth/engine/cdi"
 	"berth/engine/entry"
+	"berth/engine/install"
 )
 
 // deviceDir is CDI's directory of devices that need not outlive the host's run. All engines that
@@ -19,7 +25,7 @@ const deviceDir = "/var/run/cdi"
 // one, of a network that does not exist. Containers need no device, so a failure is a warning.
 func (t *trial) tryDevice(ctx context.Context, e engine, run startFunc) check.Line {
 	const name = "devices"
-	remove, err := t.writeDevice()
+	remove, err := t.writeDevice(ctx)
 	if err != nil {
 		return newLine(e.name, name, check.Warn, "make the directory writable", "not tried: %v", err)
 	}
@@ -40,27 +46,79 @@ func (t *trial) tryDevice(ctx context.Context, e engine, run startFunc) check.Li
 	return errorLine(l, removeErr)
 }
 
-// writeDevice writes the trial's device, and returns a function that removes it.
-func (t *trial) writeDevice() (remove func() error, err error) {
+// takesDevices reports whether a failure with a device would be news: ctr before containerd 2 takes
+// paths of devices only.
+func (t *trial) takesDevices(e engine) bool {
+	if e.name != install.Containerd {
+		return true
+	}
+	v, err := t.askVersion(e)
+	return err == nil && v.AtLeast(2, 0)
+}
+
+// writeDevice writes the trial's device, and returns a function that removes it. Until then no other
+// process tries a device.
+func (t *trial) writeDevice(ctx context.Context) (remove func() error, err error) {
 	text, _, err := cdi.Generate([]string{t.id}, filepath.Join(t.Bin, entry.Program), t.Dirs)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(t.Root, deviceDir)
-	_, statErr := os.Stat(dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	lock, err := lockParent(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
+	_, statErr := os.Stat(dir)
 	path := filepath.Join(dir, t.id+".json")
 	remove = func() error {
+		defer lock.Close()
 		err := os.Remove(path)
 		if statErr != nil { // the directory is the trial's too
 			_ = os.Remove(dir) // it stays if another device has come
 		}
 		return err
 	}
-	return remove, os.WriteFile(path, []byte(text), 0o644)
+	err = os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o644)
+	}
+	if err != nil {
+		_ = remove() // it may not exist
+		return nil, err
+	}
+	return remove, nil
 }
+
+// lockParent locks the directory in which a directory is or will be, until the file is closed. Two
+// trials at once would share the devices' directory, and the first one would remove it.
+func lockParent(ctx context.Context, dir string) (*os.File, error) {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(parent)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %q: %w", parent, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("another process has locked %q, perhaps another berth doctor --try", parent),
+				f.Close())
+		case <-time.After(lockRetry):
+		}
+	}
+}
+
+// lockRetry is the time between two attempts to lock.
+const lockRetry = 20 * time.Millisecond
 
 // refuses reports whether a text has the hook's refusal of the trial's network.
 func (t *trial) refuses(text string) bool {

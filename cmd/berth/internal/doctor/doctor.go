@@ -57,7 +57,7 @@ var engines = []engine{
 		"set {\"features\": {\"cdi\": true}} in daemon.json, or install docker 28.3", ""},
 	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
 		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +
-			"--engine nri", nil, "", "containerd"},
+			"--engine nri", nil, "use annotations", "containerd"},
 	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
 		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl",
 		&door{requestNerdctl, "`berth install --engine nerdctl`"}, "use annotations, or install nerdctl 2.1 or newer", ""},

@@ -51,16 +51,19 @@ func (t *trial) checkDriverVersion(e engine) check.Line {
 	if e.name != install.Docker {
 		return check.Line{}
 	}
-	ask := t.Version
-	if ask == nil {
-		ask = install.AskVersion
-	}
-	v, err := ask(t.engineProgram(e.program))
+	v, err := t.askVersion(e)
 	if err != nil || v.JoinsNamespaces() {
 		return check.Line{}
 	}
 	return newLine(e.name, "networks", check.Warn, "use annotations or devices, or install docker 28",
 		"docker %s starts no container on a network with the driver berth", v.Text)
+}
+
+func (t *trial) askVersion(e engine) (install.Version, error) {
+	if t.Version != nil {
+		return t.Version(t.engineProgram(e.program))
+	}
+	return install.AskVersion(t.engineProgram(e.program))
 }
 
 func requestDocker(ctx context.Context, t *trial) (output, error) {

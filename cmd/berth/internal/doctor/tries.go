@@ -85,20 +85,29 @@ func tryContainerd(ctx context.Context, t *trial) (startFunc, func(), error) {
 		return nil, nil, errNoDaemon
 	}
 	return func(ctx context.Context, by request) (output, error) {
-		path := filepath.Join(t.rootfs, "config.json")
-		if err := t.writeConfig(path, by); err != nil {
+		args, err := t.ctrArgs(by)
+		if err != nil {
 			return output{}, err
 		}
-		args := []string{"run", "--rm", "--null-io"}
-		if by == byAnnotation {
-			args = append(args, "--runc-binary", t.runtimePath())
-		}
-		out, err := t.Run(ctx, nil, ctr, append(args, "--config", path, t.id)...)
+		out, err := t.Run(ctx, nil, ctr, args...)
 		if err != nil {
 			_, _ = t.Run(ctx, nil, ctr, "container", "rm", t.id)
 		}
 		return out, err
 	}, nil, nil
+}
+
+// ctrArgs returns the arguments of ctr. It takes a device only without --config.
+func (t *trial) ctrArgs(by request) ([]string, error) {
+	args := []string{"run", "--rm", "--null-io"}
+	if by == byDevice {
+		return slices.Concat(args, t.runFlags(by), []string{"--rootfs", t.rootfs, t.id}, containerCommand()), nil
+	}
+	if by == byAnnotation {
+		args = append(args, "--runc-binary", t.runtimePath())
+	}
+	path := filepath.Join(t.rootfs, "config.json")
+	return append(args, "--config", path, t.id), t.writeConfig(path, by)
 }
 
 // writeConfig writes a container's configuration with the fewest possible requirements:

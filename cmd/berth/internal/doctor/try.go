@@ -126,7 +126,7 @@ func (t *trial) tryContainers(ctx context.Context, e engine) (started bool, line
 	}
 	out, err := run(ctx, byAnnotation)
 	lines = append(lines, t.judgeTrial(e, out, err))
-	if e.devices != "" {
+	if e.devices != "" && t.takesDevices(e) {
 		lines = append(lines, t.tryDevice(ctx, e, run))
 	}
 	return true, lines

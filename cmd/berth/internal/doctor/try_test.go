@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -170,6 +171,35 @@ func TestTryDevices(t *testing.T) {
 	}
 }
 
+// TestTryDevicesAtOnce requires that several trials at once do not disturb each other, and leave
+// nothing, not even the directory of the devices.
+func TestTryDevicesAtOnce(t *testing.T) {
+	d := newDoctor(t, "podman")
+	d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+		i := slices.Index(args, "--device")
+		if i < 0 {
+			return output{}, nil
+		}
+		all, err := os.ReadDir(filepath.Join(d.Root, deviceDir))
+		if device := strings.TrimPrefix(args[i+1], "berth/network="); err != nil || len(all) != 1 || all[0].Name() != device+".json" {
+			t.Errorf("the devices beside %s are %v, %v", device, all, err)
+		}
+		return output{stderr: args[i+1] + ": " + unknownNetwork}, errors.New("exit status 126")
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if l := d.Try(t.Context(), nil)[1]; l.Check != "devices" || l.Result != check.Pass {
+				t.Errorf("%+v, want that it passes", l)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := os.Stat(filepath.Join(d.Root, deviceDir)); !os.IsNotExist(err) {
+		t.Errorf("the directory of the devices is left: %v", err)
+	}
+}
+
 // TestTryPods requires that pods are tried with the default handler and with berth's, that each of
 // them is removed, and that a host without crictl is named only if pods alone can be tried.
 func TestTryPods(t *testing.T) {
@@ -245,6 +275,7 @@ func TestTryCommands(t *testing.T) {
 		"containerd": {
 			"ctr version", "ctr run --rm --null-io --config FILE ID",
 			"ctr run --rm --null-io --runc-binary BIN/berth-runtime --config FILE ID", "ctr container rm ID",
+			"ctr run --rm --null-io --device DEVICE --rootfs DIR ID /berth-hook --version",
 		},
 	} {
 		d := newDoctor(t, engine)
