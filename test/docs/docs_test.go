@@ -130,7 +130,8 @@ func TestCommands(t *testing.T) {
 				}
 			}
 			if out, err := h.Run("berth", "ps", "--json"); err != nil || out != "[]\n" {
-				t.Errorf("left attached: %v\n%s", err, out)
+				log, _ := os.ReadFile("/run/berth/state/hook.log") // if it does not exist, no hook has failed
+				t.Errorf("left attached: %v\n%s\nhook.log: %s", err, out, log)
 			}
 		})
 	}
