@@ -86,7 +86,7 @@ func TestForgedMAC(t *testing.T) {
 	expectPing(t, "the LAN under a forged MAC", func() (string, error) {
 		return r.Exec(s.id("villain"), "ping", "-c", "3", neighborIP)
 	})
-	err = lab.Eventually(10*time.Second, func() error {
+	err = lab.Eventually(time.Minute, func() error {
 		for _, e := range s.events(t) {
 			if e.Kind == specs.MACSpoof && e.MAC.String() == forged && e.Parent == "eth1" &&
 				e.Sender != nil && e.Sender.ContainerID == s.id("villain") && e.Sender.MAC == mac {

@@ -59,7 +59,7 @@ func (n *node) restartRuntime(t *testing.T) {
 func (n *node) takeBaseline(t *testing.T) {
 	t.Helper()
 	n.runUnattached(t)
-	must(t, lab.Eventually(10*time.Second, func() error {
+	must(t, lab.Eventually(time.Minute, func() error {
 		out, err := n.Run("ip", "-o", "link", "show", "pods0")
 		if err == nil && !strings.Contains(out, "state DOWN") {
 			err = fmt.Errorf("the bridge of pods is still %s", out)

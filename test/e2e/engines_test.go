@@ -207,7 +207,7 @@ func checkEndpoint(t *testing.T, e specs.Endpoint, form string, i int) {
 // was pinged once from the LAN: 98 bytes per echo, and some ARP.
 func checkCounts(t *testing.T, s *site, id string, n uint64) {
 	t.Helper()
-	err := lab.Eventually(10*time.Second, func() error {
+	err := lab.Eventually(time.Minute, func() error {
 		e := findEndpoint(t, s.ps(t), id)
 		local, external := e.Counters.Transmit.Local.Unicast, e.Counters.Receive.External.Unicast
 		if !e.Counted || local.Packets < n || local.Packets > n+3 || local.Bytes < 98*n || external.Packets < 1 {
@@ -235,7 +235,7 @@ func (s *site) ps(t *testing.T, flags ...string) []specs.Endpoint {
 // the links must be equal, and no lease or attachment may be left.
 func (s *site) expectNothingLeft(t *testing.T, before snapshot) {
 	t.Helper()
-	err := lab.Eventually(10*time.Second, func() error {
+	err := lab.Eventually(time.Minute, func() error {
 		if after := s.snapshot(t); after.links != before.links {
 			return fmt.Errorf("links were\n%s\nand are\n%s", before.links, after.links)
 		}
@@ -251,7 +251,7 @@ func (s *site) expectNothingLeft(t *testing.T, before snapshot) {
 // ones, whose counts remain.
 func (s *site) expectReleased(t *testing.T) {
 	t.Helper()
-	err := lab.Eventually(10*time.Second, func() error {
+	err := lab.Eventually(10*time.Second, func() error { // the agent would release them within 30 s
 		if leases := s.leases(t); len(leases) != 0 {
 			return fmt.Errorf("leases are left: %s", strings.Join(leases, ", "))
 		}

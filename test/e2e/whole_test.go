@@ -49,7 +49,7 @@ func (s *site) expectWhole(t *testing.T, e lab.Engine, name, id, address string)
 	expectPing(t, "from the container", func() (string, error) {
 		return e.Exec(name, "ping", "-c", "3", "-i", "0.1", "-W", "5", "-I", "net1", neighborIP)
 	})
-	must(t, lab.Eventually(10*time.Second, func() error {
+	must(t, lab.Eventually(time.Minute, func() error {
 		shown = findEndpoint(t, s.ps(t), id)
 		return s.compareCounts(e, name, shown)
 	}))
@@ -98,7 +98,7 @@ func (s *site) compareCounts(e lab.Engine, name string, shown specs.Endpoint) er
 	if err != nil {
 		return err
 	}
-	_, line, _ := strings.Cut(text, "net1:")
+	_, line, _ := strings.Cut(text, shown.Interface+":")
 	var rx, tx specs.Count
 	var group, skip uint64
 	if _, err := fmt.Sscan(line, &rx.Bytes, &rx.Packets, &skip, &skip, &skip, &skip, &skip, &group, &tx.Bytes, &tx.Packets); err != nil {
@@ -131,7 +131,7 @@ func (s *site) waitNamed(t *testing.T, e lab.Engine, name, id string) {
 		want[0], err = e.NameOf(name)
 		must(t, err)
 	}
-	must(t, lab.Eventually(10*time.Second, func() error {
+	must(t, lab.Eventually(time.Minute, func() error {
 		shown := findEndpoint(t, s.ps(t), id)
 		if got := [2]string{cmp.Or(shown.Pod, shown.Name), shown.Namespace}; got != want {
 			return fmt.Errorf("%s is named %q, want %q", id, got, want)
