@@ -70,6 +70,8 @@ func runAll(ctx context.Context, o *options) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(share)
+	trees := startTrees(ctx, o)
+	defer trees.Close()
 	if err := build(ctx, share); err != nil {
 		return false, err
 	}
@@ -80,7 +82,7 @@ func runAll(ctx context.Context, o *options) (bool, error) {
 	defer box.Close()
 	var all []result
 	for _, suite := range o.suites {
-		some, err := runSuite(ctx, o, suite, share, box)
+		some, err := runSuite(ctx, o, suite, &builds{share, box, trees})
 		if err != nil {
 			return false, err
 		}
@@ -106,56 +108,37 @@ func build(ctx context.Context, share string) error {
 	return nil
 }
 
+// The builds are what engines are tested with: the programs in a directory, tools, and trees.
+type builds struct {
+	share string
+	tools *toolbox
+	trees *treeBuilder
+}
+
 // runSuite runs the tests of each selected engine in the tree of a suite.
-func runSuite(ctx context.Context, o *options, suite, share string, box *toolbox) ([]result, error) {
+func runSuite(ctx context.Context, o *options, suite string, made *builds) ([]result, error) {
 	var wanted []engine
 	for _, e := range engines {
 		if o.wants(e, suite) {
 			wanted = append(wanted, e)
 		}
 	}
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	trees := make(map[string]*tree.Tree)
-	defer func() {
-		for _, t := range trees {
-			t.Close()
-		}
-	}()
 	var all []result
 	for _, e := range wanted {
-		if err := box.wait(e.tools); err != nil {
+		if err := made.tools.wait(e.tools); err != nil {
 			return nil, err
 		}
-		t, err := treeOf(ctx, e, suite, trees)
+		t, err := made.trees.wait(e, suite)
 		if err != nil {
 			return nil, err
 		}
-		r, err := runEngine(ctx, o, e, t, share)
+		r, err := runEngine(ctx, o, e, t, made.share)
 		if err != nil {
 			return nil, fmt.Errorf("%s in %s: %w", e.name, suite, err)
 		}
 		all = append(all, r)
 	}
 	return all, nil
-}
-
-// treeOf returns the tree of an engine in a suite: one of those given, or else a new one, which it
-// adds.
-func treeOf(ctx context.Context, e engine, suite string, trees map[string]*tree.Tree) (*tree.Tree, error) {
-	key := strings.Join(e.packages, ",")
-	if t := trees[key]; t != nil {
-		return t, nil
-	}
-	start := time.Now()
-	t, err := tree.Build(ctx, suite, slices.Concat(packages, e.packages)...)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Printf("engines: the tree of %s took %.0f s\n", suite, time.Since(start).Seconds())
-	trees[key] = t
-	return t, nil
 }
 
 // runTests links CNI's plugins to /opt/cni/bin, upstream's directory, which engines
