@@ -35,8 +35,14 @@ const maxMessage = 64 << 10
 // Copies of answers of up to smallAnswer bytes share chunks of memory. Each of another size
 // would take a page of its own from Go's allocator.
 const (
-	smallAnswer = 2 << 10
-	chunkSize   = 8 << 10
+	smallAnswer = 4 << 10
+	chunkSize   = 16 << 10
+)
+
+// firstChunk is the chunk of the first socket: memory without the tables of Go's allocator.
+var (
+	firstChunk [chunkSize]byte
+	firstTaken atomic.Bool
 )
 
 // sharedBuffer is for the sockets of a process that receive one after the other, as those of a
@@ -57,6 +63,9 @@ func openSocket(create func(family, kind, protocol int) (int, error)) (*socket, 
 		return nil, fmt.Errorf("open rtnetlink: %w", err)
 	}
 	s := &socket{fd: fd}
+	if firstTaken.CompareAndSwap(false, true) {
+		s.chunk = firstChunk[:]
+	}
 	err = errors.Join(
 		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}),
 		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1),

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,16 +18,20 @@ import (
 // The cost of the hook, as causes that do not depend on the speed of a machine: the pages
 // that a start and an attach touch for the first time, in the environment that engines give
 // the hook, and the time of "berth-hook --version" as a multiple of an empty Go program's. The
-// goals are 300 pages of an attach, which is missed, and 1.4, which is met but for work beside it;
-// docs/performance-hook.md has the reasons. The bounds leave room for other kernels, and for the time, other work.
+// pages are bounded by the goal. The goal of the time is 1.4, which is met but for work beside it; its bound
+// leaves room for that. docs/performance-hook.md has the causes.
 const (
-	mostFaults      = 355
-	mostStartFaults = 233
+	mostFaults      = 300
+	mostStartFaults = 212
 	mostStarts      = 1.8
 )
 
-// costRounds is the number of measurements; the fewest pages and the fastest tenth count.
+// costRounds is the number of measurements; the fewest pages and the fastest tenth count. Of an attach a
+// quarter of them is enough, unless threads that Go's runtime adds under load take it over the bound.
 const costRounds = 40
+
+// linkFlags are those of the Makefile and of scripts/release.sh.
+const linkFlags = "-s -w -X runtime.godebugDefault=containermaxprocs=0,updatemaxprocs=0,memprofilerate=0"
 
 // buildPrograms builds berth-hook and an empty program.
 func buildPrograms(t *testing.T) (hook, empty string) {
@@ -40,7 +43,11 @@ func buildPrograms(t *testing.T) (hook, empty string) {
 		t.Fatal(err)
 	}
 	for program, what := range map[string]string{hook: ".", empty: source} {
-		cmd := exec.Command("go", "build", "-trimpath", "-tags", "hook", "-ldflags", "-s -w", "-o", program, what)
+		flags := linkFlags
+		if program == empty {
+			flags = "-s -w"
+		}
+		cmd := exec.Command("go", "build", "-trimpath", "-tags", "hook", "-ldflags", flags, "-o", program, what)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", cmd, err, out)
@@ -118,21 +125,10 @@ func TestPagesOfAnAttach(t *testing.T) {
 	hook, _ := buildPrograms(t)
 	dir, parent, state := t.TempDir(), testnet.Unique("p"), "/run/"+testnet.Unique("berth")
 	testnet.Veth(t, parent, testnet.Here(t), "wire", testnet.Namespace(t))
-	network := fmt.Sprintf("parent = %q\nconflict_timeout = \"0s\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\n", parent)
-	if err := os.MkdirAll(dir+"/networks.d", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir+"/networks.d/lan.toml", []byte(network), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeNetwork(t, dir, fmt.Sprintf("parent = %q\nconflict_timeout = \"0s\"\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\n", parent))
 	fewest := int64(1 << 20)
-	for round := range costRounds / 4 {
-		there := testnet.Namespace(t)
-		process := testnet.Process(t, there)
-		cmd := exec.Command(hook, "--config", dir, "--state", state, "--bpffs", dir+"/none", "createRuntime")
-		cmd.Stdin = strings.NewReader(fmt.Sprintf(
-			`{"ociVersion":"1.0.2","id":"c%d","status":"creating","pid":%d,"bundle":"/","annotations":{"berth/networks":"lan"}}`, round, process.Pid))
-		cmd.Env = entry.Env()
+	for round := 0; round < costRounds && (round < costRounds/4 || fewest > mostFaults); round++ {
+		cmd := hookIn(t, hook, dir, state, fmt.Sprintf("c%d", round), testnet.Namespace(t))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("attach: %v\n%s", err, out)
 		}

@@ -120,10 +120,19 @@ func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 	return 1
 }
 
-// untilSignal returns a context that ends with a signal, so that an attach is undone.
-// Go's runtime needs a thread for it, so only stages with an undo use it: if a release
-// dies, the next run continues it.
+// signalsAfter is the time after which an attach handles signals. Most have ended before.
+const signalsAfter = 20 * time.Millisecond
+
+// untilSignal returns a context that ends with a signal, so that an attach is undone. Go's runtime
+// needs threads for it, ten of the pages that a run touches, so it begins only if an attach takes
+// longer, as one that waits does. An earlier signal ends the process as SIGKILL does, and the next
+// run, or the agent, undoes the attach. A release that dies is continued by the next run in any case.
 func untilSignal(ctx context.Context) context.Context {
-	ctx, _ = signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT, unix.SIGHUP) // until the process exits
+	ctx, cancel := context.WithCancelCause(ctx)
+	time.AfterFunc(signalsAfter, func() { // until the process exits
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+		cancel(fmt.Errorf("signal: %s", <-signals))
+	})
 	return ctx
 }

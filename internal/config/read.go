@@ -3,11 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,27 +22,69 @@ var ErrUnsafe = errors.New("users other than root can change it")
 // readRegular reads a regular file, or the target of a symbolic link to one. It never blocks, as
 // opening a FIFO or reading a device may. As root it reads only files that no other user can
 // change; it does not check the parent directories.
+//
+// It makes the system calls itself: os.File would register each file with Go's poller, which a
+// start of a container needs for nothing else.
 func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // os adds O_CLOEXEC
+	fd, err := openRetry(path)
 	if err != nil {
-		return nil, checkDangling(path, err)
+		return nil, checkDangling(path, &os.PathError{Op: "open", Path: path, Err: err})
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%q is not a regular file (mode %s)", path, modeOf(path))
+	}
+	if err := checkOwner(path, &st); err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file (mode %s)", path, info.Mode())
-	}
-	if err := checkOwner(path, info); err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := readAll(fd, path, st.Size)
 	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("%q has %d bytes; at most %d are allowed", path, max(info.Size(), int64(len(data))), maxFile)
+		return nil, fmt.Errorf("%q has %d bytes; at most %d are allowed", path, max(st.Size, int64(len(data))), maxFile)
 	}
 	return data, err
+}
+
+func openRetry(path string) (fd int, err error) {
+	for {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// modeOf returns the mode of a file as text, for an error.
+func modeOf(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "unknown"
+	}
+	return info.Mode().String()
+}
+
+// readAll reads a file of about that size to its end, or until it is longer than maxFile.
+func readAll(fd int, path string, size int64) ([]byte, error) {
+	data := make([]byte, 0, min(size, maxFile)+1)
+	for len(data) <= maxFile {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return data, nil
+		}
+		data = data[:len(data)+n]
+	}
+	return data, nil
 }
 
 // ErrDangling is wrapped for a symbolic link whose target does not exist. It is no
@@ -73,11 +114,10 @@ func fileExists(path string) bool {
 }
 
 // checkOwner refuses, if run as root, a file that another user could have written.
-func checkOwner(path string, info os.FileInfo) error {
-	st, ok := info.Sys().(*syscall.Stat_t)
+func checkOwner(path string, st *unix.Stat_t) error {
 	var why string
 	switch {
-	case os.Geteuid() != 0 || !ok:
+	case os.Geteuid() != 0:
 		return nil
 	case st.Uid != 0:
 		why = fmt.Sprintf("belongs to user %d", st.Uid)

@@ -37,10 +37,24 @@ var (
 // /proc/sys/kernel/random/boot_id).
 func bootID() ([]byte, error) {
 	boot.once.Do(func() {
-		boot.id, boot.err = os.ReadFile("/proc/sys/kernel/random/boot_id")
-		boot.id = bytes.TrimSpace(boot.id)
+		boot.id, boot.err = readBootID("/proc/sys/kernel/random/boot_id")
 	})
 	return boot.id, boot.err
+}
+
+// readBootID reads a file of one line without os.File, which would register it with Go's poller.
+func readBootID(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	line := make([]byte, 64) // an UUID has 36
+	n, err := unix.Read(fd, line)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return bytes.TrimSpace(line[:n]), nil
 }
 
 var boot struct {
