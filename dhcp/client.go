@@ -100,6 +100,7 @@ func (l *Lease) Left(of specs.Seconds, now time.Duration) specs.Seconds {
 type Memory struct {
 	Address netip.Addr // asked for again
 	Held    bool       // it was not released, so that it may still hold
+	Server  netip.Addr // IPv4: of the lease, or zero if not known
 }
 
 // maxReply is the size in bytes of the largest message that is read: that of an

@@ -39,10 +39,11 @@ type Client4 struct {
 	xid   [4]byte
 	offer *Lease // of Requesting
 
-	// refusal is the NAK of another server than the lease's, to a broadcast REQUEST. The lease is
-	// lost by it only if its own server does not answer: on a LAN with two servers, the other one
-	// refuses an address that it does not lease.
+	// refusal is the NAK of another server than the lease's, to a broadcast REQUEST. The lease, or
+	// the remembered address, is lost by it only if its own server does not answer: on a LAN with
+	// two servers, the other one refuses an address that it does not lease.
 	refusal string
+	server  netip.Addr // of the remembered lease, if known, for Rebooting
 }
 
 // New4 returns a client in the state Init.
@@ -57,7 +58,7 @@ func Resume4(cfg Config4, l *Lease) *Client4 {
 
 // Start implements [Client].
 func (c *Client4) Start(now time.Duration, m Memory) []Action {
-	c.wish, c.lease = m.Address, nil
+	c.wish, c.lease, c.server = m.Address, nil, m.Server
 	if m.Held && m.Address.Is4() {
 		c.enter(now, Rebooting)
 		return c.request(now)
@@ -93,6 +94,9 @@ func (c *Client4) Tick(now time.Duration) []Action {
 	case Requesting:
 		return c.again(now, requests4)
 	case Rebooting:
+		if c.refusal != "" {
+			return c.discover(now)
+		}
 		return c.again(now, reboots4)
 	case Confirming:
 		if c.sent < reboots4 {

@@ -195,6 +195,27 @@ func TestDeclineBesideALease(t *testing.T) {
 	}
 }
 
+// TestLostInTime6: a lease that ends while another address is declined is lost at its end.
+func TestLostInTime6(t *testing.T) {
+	t.Parallel()
+	c := boundAt6(t, 0)
+	ends, _ := c.Lease().Ends()
+	now := ends - 100*time.Millisecond
+	m := sentBy6(t, c.Tick(now))
+	c.Receive(now, reply6(m, answer, netip.MustParseAddr("2001:db8::99"), 100, success))
+	m = sentBy6(t, c.Decline(now))
+	if at, ok := c.Wake(); !ok || at > ends {
+		t.Errorf("in state %s it wakes at %s, and its lease ends at %s", c.State(), at, ends)
+	}
+	c.Receive(now, reply6(m, answer, netip.Addr{}, 0, success))
+	if at, ok := c.Wake(); !ok || at > ends {
+		t.Errorf("in state %s it wakes at %s, and its lease ends at %s", c.State(), at, ends)
+	}
+	if got := c.Tick(ends); len(got) == 0 || got[0].Kind != Lost {
+		t.Errorf("at the end of the lease: %+v", got)
+	}
+}
+
 func TestTheBestOfferIsTaken(t *testing.T) {
 	t.Parallel()
 	other := netip.MustParseAddr("2001:db8::99")

@@ -57,8 +57,15 @@ func (c *leasing) Seen() []string { return c.seen }
 // Counts implements [Client].
 func (c *leasing) Counts() Counts { return c.counts }
 
-// Wake implements [Client].
-func (c *leasing) Wake() (time.Duration, bool) { return c.wake, c.wake != 0 }
+// Wake implements [Client]. No pause outlasts the lease in use.
+func (c *leasing) Wake() (time.Duration, bool) {
+	if c.lease != nil {
+		if ends, ok := c.lease.Ends(); ok && (c.wake == 0 || ends < c.wake) {
+			return ends, true
+		}
+	}
+	return c.wake, c.wake != 0
+}
 
 // Accept implements [Client].
 func (c *leasing) Accept(time.Duration) []Action {
@@ -79,8 +86,6 @@ func (c *leasing) bind(l *Lease) {
 	c.wake = 0
 	if l.T1 != specs.Forever {
 		c.wake = max(1, c.t1())
-	} else if ends, ok := l.Ends(); ok {
-		c.wake = ends
 	}
 }
 
@@ -118,9 +123,6 @@ func (c *leasing) take(l *Lease) []Action {
 		return []Action{{Kind: Renewed, Lease: l, Old: old}}
 	}
 	c.state, c.wake, c.pending = Checking, 0, l
-	if c.lease != nil {
-		c.wake, _ = c.lease.Ends() // for Tick, which compares the end of the lease
-	}
 	return []Action{{Kind: Obtained, Lease: l, Old: c.lease}}
 }
 

@@ -90,6 +90,11 @@ func (w *world) step() {
 	if !ok {
 		at = w.now + time.Minute
 	}
+	if w.using != nil {
+		if ends, finite := w.using.Ends(); finite && (!ok || at > max(ends, w.now)) {
+			w.Fatalf("at %s: the client wakes at %s, its lease ends at %s; state %s", w.now, at, ends, w.client.State())
+		}
+	}
 	switch w.random.IntN(10) {
 	case 0:
 		at += time.Duration(w.random.IntN(300)) * time.Second // the machine was suspended, or the process dead

@@ -94,6 +94,10 @@ func (c *Client4) refused(now time.Duration, m *wire.Message4, p Packet) []Actio
 		return nil
 	case Rebooting:
 		c.seen.add("%s", said)
+		if c.server.IsValid() && from != c.server {
+			c.refusal = said
+			return nil
+		}
 		c.wish = netip.Addr{}
 		return c.discover(now)
 	case Renewing, Confirming, Rebinding:

@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,64 @@ func TestNAKOfAnotherServer(t *testing.T) {
 			}
 			if len(got) != 2 || got[0].Kind != Lost || !strings.Contains(got[0].Reason, "198.51.100.1") || c.State() != Selecting {
 				t.Errorf("without an answer: state %s, %+v", c.State(), got)
+			}
+		})
+	}
+}
+
+// TestNAKOfAnotherServerAtReboot: the server of another subnet refuses the remembered address, before
+// or after the lease's own server confirms it. If its own server is silent, the client starts again
+// and still asks for the address.
+func TestNAKOfAnotherServerAtReboot(t *testing.T) {
+	t.Parallel()
+	m := Memory{Address: netip.MustParseAddr("192.0.2.10"), Held: true, Server: testServer.From}
+	other := with(54, 198, 51, 100, 1)
+	c := newTest4()
+	r := sentBy(t, c.Start(0, m))
+	if got := c.Receive(0, reply(r, nak, "", other)); len(got) > 0 || c.State() != Rebooting {
+		t.Errorf("after the NAK: state %s, %+v", c.State(), got)
+	}
+	if got := c.Receive(0, reply(r, ack, "192.0.2.10")); len(got) != 1 || got[0].Kind != Obtained {
+		t.Errorf("after the ACK of its server: %+v", got)
+	}
+	c = newTest4()
+	r = sentBy(t, c.Start(0, m))
+	c.Receive(0, reply(r, nak, "", other))
+	at, _ := c.Wake()
+	d := sentBy(t, c.Tick(at))
+	if d.MessageType() != dhcpv4.MessageTypeDiscover || d.RequestedIPAddress().String() != "192.0.2.10" {
+		t.Errorf("without an answer of its server: %s", d.Summary())
+	}
+	c = newTest4()
+	r = sentBy(t, c.Start(0, m))
+	if d := sentBy(t, c.Receive(0, reply(r, nak, ""))); d.MessageType() != dhcpv4.MessageTypeDiscover || d.RequestedIPAddress() != nil {
+		t.Errorf("after the NAK of its server: %s", d.Summary())
+	}
+}
+
+// TestLostInTime: a lease that ends during a pause is lost at its end and not at the end of the pause.
+func TestLostInTime(t *testing.T) {
+	t.Parallel()
+	for name, pause := range map[string]func(*Client4, time.Duration){
+		"after a conflict": func(c *Client4, now time.Duration) {
+			c.setbacks = 5 // earlier ones
+			r := sentBy(t, c.Tick(now))
+			c.Receive(now, reply(r, ack, "192.0.2.20"))
+			c.Decline(now)
+		},
+		"after the link was down": func(c *Client4, now time.Duration) { c.LinkUp(now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := boundAt(t, 0)
+			ends, _ := c.Lease().Ends()
+			pause(c, ends-100*time.Millisecond)
+			at, ok := c.Wake()
+			if !ok || at > ends {
+				t.Errorf("it wakes at %s, and its lease ends at %s", at, ends)
+			}
+			if got := c.Tick(ends); len(got) == 0 || got[0].Kind != Lost {
+				t.Errorf("at the end of the lease: %+v", got)
 			}
 		})
 	}

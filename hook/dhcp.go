@@ -106,7 +106,7 @@ func (a *attaching) acquire(ctx context.Context, l *leasing) (err error) {
 func (l *leasing) memory() (m dhcp.Memory) {
 	for _, addr := range l.in.Had.Addresses {
 		if addr.Is6() == l.client.IPv6 {
-			return dhcp.Memory{Address: addr, Held: l.in.Had.InLease}
+			return dhcp.Memory{Address: addr, Held: l.in.Had.InLease, Server: l.in.Had.Server}
 		}
 	}
 	return m

@@ -82,6 +82,11 @@ func (a *attaching) rememberAddresses(tx *state.Tx, in *Interface, r *state.Atta
 			m.Addresses = append(m.Addresses, p.Addr())
 		}
 	}
+	for i := range r.DHCP {
+		if l := r.DHCP[i].Lease; l != nil && !r.DHCP[i].IPv6 {
+			m.Server = l.Server
+		}
+	}
 	return lease.Remember(tx, a.stickyKey(in), m)
 }
 

@@ -27,8 +27,9 @@ const MaxSticky = 4096
 // its network is sticky or uses DHCP.
 type Memory struct {
 	Addresses []netip.Addr `json:"addresses"`
-	MAC       specs.MAC    `json:"mac,omitzero"`   // zero if it had its parent's
-	InLease   bool         `json:"held,omitempty"` // a DHCP server leased the addresses, and they were not given back
+	MAC       specs.MAC    `json:"mac,omitzero"`    // zero if it had its parent's
+	InLease   bool         `json:"held,omitempty"`  // a DHCP server leased the addresses, and they were not given back
+	Server    netip.Addr   `json:"server,omitzero"` // the DHCPv4 server that leased one of them
 	Started   time.Time    `json:"started,omitzero"`
 	Order     uint64       `json:"order"`
 }
