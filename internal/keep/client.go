@@ -37,7 +37,7 @@ const (
 	listenFor = 4 * time.Second
 
 	// longestSleep bounds a wait by Go's clock, which stands still while the machine
-	// is suspended.
+	// is suspended, in case the end of the suspension is missed.
 	longestSleep = 20 * time.Second
 
 	// retry is the pause after an error: the container may be starting or ending.
@@ -81,7 +81,7 @@ func (c *client) keep(ctx context.Context) {
 }
 
 // sleep waits for a time, with that for which the machine is suspended, or until the
-// link changes. It returns false if the context ended.
+// client is woken. It returns false if the context ended.
 func (c *client) sleep(ctx context.Context, wait time.Duration) bool {
 	for until := exchange.Now() + wait; ; {
 		left := until - exchange.Now()

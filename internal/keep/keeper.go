@@ -76,6 +76,7 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 	defer k.done.Wait()
 	defer stop()
 	go k.followLinks(ctx)
+	go k.followClock(ctx)
 	return k.followRecords(ctx, watch, untilNone)
 }
 
