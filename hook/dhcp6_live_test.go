@@ -1,8 +1,10 @@
 package hook
 
 import (
+	"fmt"
 	"regexp"
 	"testing"
+	"time"
 
 	"berth/internal/state"
 	"berth/internal/testnet"
@@ -34,6 +36,42 @@ func TestDHCPv6(t *testing.T) {
 			requireTakenBack(t, server, kind)
 		})
 	}
+}
+
+// TestDHCPv6AtOnce: the server's first Advertise reaches the interface although the kernel still
+// probes for its link-local address, which takes a second. Else each start takes longer than that.
+func TestDHCPv6AtOnce(t *testing.T) {
+	t.Parallel()
+	h, _ := dhcpHost(t, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600, IPv6: true})
+	h.network("lan", "conflict_timeout = '0'\n"+dhcpv6Network)
+	starts := 0
+	testnet.Eventually(t, "a start takes less than a second", func() bool {
+		starts++
+		b := h.box(fmt.Sprint("c", starts), "lan") // with another MAC, which the server does not know
+		began := time.Now()
+		h.mustStart(b)
+		took := time.Since(began)
+		h.mustStop(b)
+		return took < 950*time.Millisecond
+	})
+}
+
+// TestDHCPv6OnIPvlan: siblings share their MAC, and the server replies to their own link-local
+// addresses.
+func TestDHCPv6OnIPvlan(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	h, _ := dhcpHost(t, testnet.DHCPConfig{Kind: "dnsmasq", Seconds: 600, IPv6: true})
+	h.network("lan", "driver = 'ipvlan'\n"+dhcpv6Network)
+	a, b := h.box("a", "lan"), h.box("b", "lan")
+	h.mustStart(a)
+	h.mustStart(b)
+	one, other := h.attachments("a")[0].DHCP[0].Lease, h.attachments("b")[0].DHCP[0].Lease
+	if one == nil || other == nil || one.Address == other.Address {
+		t.Errorf("leases %+v and %+v", one, other)
+	}
+	h.mustStop(a)
+	h.mustStop(b)
 }
 
 // requireTakenBack fails unless a server frees a lease.

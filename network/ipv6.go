@@ -62,6 +62,11 @@ func (n *Namespace) SetIPv6(ifname string, s IPv6Settings) error {
 	if err := specs.CheckInterfaceName(ifname); err != nil { // the name becomes part of a path
 		return err
 	}
+	if s.Mode == specs.IPv6DHCP && !s.Static {
+		// A server's first reply finds the link-local address while the kernel still probes for
+		// it (RFC 4429). Without it, or in a kernel without the setting, the reply is a second late.
+		_ = n.writeSysctls([]sysctl{{"ipv6/conf/" + ifname + "/optimistic_dad", "1"}})
+	}
 	err := n.writeSysctls(ipv6Sysctls(ifname, s))
 	if errors.Is(err, ErrNoLink) {
 		if why := n.Do(func() error { return withoutIPv6(ifname) }); why != nil {

@@ -19,6 +19,8 @@ func TestIPv6Settings(t *testing.T) {
 		"link-local": {IPv6Settings{Mode: specs.IPv6LinkLocal}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
 		"static":     {IPv6Settings{Mode: specs.IPv6Off, Static: true}, map[string]string{"disable_ipv6": "0", "accept_ra": "0", "autoconf": "0"}},
 		"slaac":      {IPv6Settings{Mode: specs.IPv6SLAAC}, map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1", "accept_ra_defrtr": "1"}},
+		"dhcp": {IPv6Settings{Mode: specs.IPv6DHCP}, map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1",
+			"optimistic_dad": "1"}},
 		"slaac without a default route": {IPv6Settings{Mode: specs.IPv6SLAAC, NoDefaultRoute: true},
 			map[string]string{"disable_ipv6": "0", "accept_ra": "2", "autoconf": "1", "accept_ra_defrtr": "0"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type Port struct {
 	file *os.File
 	mac  specs.MAC
+	from netip.Addr // the interface's link-local address, or zero if it has none
 	at   unix.SockaddrLinklayer
 }
 
@@ -30,7 +32,34 @@ func Open(ns *network.Namespace, index int, mac specs.MAC, v6 bool) (p *Port, er
 		p, err = OpenHere(index, mac, v6)
 		return err
 	})
+	if err == nil && v6 {
+		p.from, err = linkLocalOf(ns, index)
+	}
+	if err != nil && p != nil {
+		_ = p.Close()
+		return nil, err
+	}
 	return p, err
+}
+
+// linkLocalOf returns the link-local address of an interface, or the zero address. It is not always
+// that of the MAC: ipvlan interfaces share one (addrconf_ifid_eui48 in include/net/addrconf.h), and
+// addr_gen_mode has others.
+func linkLocalOf(ns *network.Namespace, index int) (found netip.Addr, err error) {
+	h, err := ns.Open()
+	if err != nil {
+		return found, err
+	}
+	all, err := h.AddressInfos()
+	if err != nil {
+		return found, fmt.Errorf("find the source address of DHCPv6: %w", err)
+	}
+	for _, a := range all {
+		if addr := a.Prefix.Addr(); a.Index == index && addr.Is6() && addr.IsLinkLocalUnicast() {
+			return addr, nil
+		}
+	}
+	return found, nil
 }
 
 // OpenHere is Open in the namespace of the calling thread.
@@ -63,6 +92,9 @@ func (p *Port) Close() error { return p.file.Close() }
 // Send sends a message. If the link was down since, the socket is bound again: the
 // kernel unbinds it then (packet_notifier in net/packet/af_packet.c).
 func (p *Port) Send(a dhcp.Action) error {
+	if p.from.IsValid() && a.From.Is6() {
+		a.From = p.from
+	}
 	frame := frameOf(p.mac, a)
 	to := p.at
 	raw, err := p.file.SyscallConn()
