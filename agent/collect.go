@@ -113,7 +113,7 @@ func leasesOf(a *state.Attachment) (all []specs.DHCPStatus) {
 	now, sinceBoot := time.Now().UTC(), state.SinceBoot()
 	for i := range a.DHCP {
 		c := &a.DHCP[i]
-		s := specs.DHCPStatus{Family: c.Family(), Lease: c.Lease, Lost: c.Lost}
+		s := specs.DHCPStatus{Family: c.Family(), Lease: c.Lease, Lost: c.Lost, Options: c.Options}
 		if at := c.ExpiresAt(now, sinceBoot); !at.IsZero() {
 			shown := *c.Lease
 			shown.Expires = &at

@@ -96,6 +96,9 @@ func (a *attaching) acquire(ctx context.Context, l *leasing) (err error) {
 		})
 	if errors.Is(err, exchange.ErrUnmanaged) {
 		l.client.Unmanaged = true
+		if l.got != nil {
+			l.client.Options = &specs.DHCPOptions{Server: l.got.Server, DNS: l.got.DNS, Search: l.got.Search, NTP: l.got.NTP}
+		}
 		a.Log.Info("no DHCPv6 address: the router's flag M is not set", "interface", l.r.Interface, "network", l.in.Net.Name)
 		return nil
 	}

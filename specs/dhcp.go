@@ -157,6 +157,18 @@ type DHCPStatus struct {
 	Family string     `json:"family"`         // "ipv4" or "ipv6"
 	Lease  *DHCPLease `json:"lease"`          // null if there is none
 	Lost   string     `json:"lost,omitempty"` // why there is none
+
+	// IPv6: the answer of a server if the router's flags are O without M; the Lease is null
+	Options *DHCPOptions `json:"options,omitempty"`
+}
+
+// DHCPOptions is the answer of a DHCPv6 server to a client that requests no address (RFC 8415
+// section 6.1).
+type DHCPOptions struct {
+	Server netip.Addr   `json:"server"`
+	DNS    []netip.Addr `json:"dns,omitempty"`    // option 23
+	Search []string     `json:"search,omitempty"` // option 24
+	NTP    []netip.Addr `json:"ntp,omitempty"`    // option 56
 }
 
 // Seconds is a lifetime in whole seconds, as DHCP counts it.

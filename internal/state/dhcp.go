@@ -30,12 +30,13 @@ type DHCPClient struct {
 	MTU       int           `json:",omitempty"` // of the interface if no server sets one; 0 if not known
 	Memory    string        `json:",omitempty"` // key of the lease's memory, see lease.StickyKey
 
-	Lease     *specs.DHCPLease `json:",omitempty"` // nil if it was lost, or if there is none yet
-	Began     time.Duration    `json:",omitempty"` // of the lease, by CLOCK_BOOTTIME
-	Last      netip.Addr       `json:",omitzero"`  // the address of the last lease
-	Lost      string           `json:",omitempty"` // why there is no lease
-	Unmanaged bool             `json:",omitempty"` // the router announces no addresses by DHCPv6
-	Old       netip.Prefix     `json:",omitzero"`  // still on the interface and to be deleted: it was replaced, or lost
+	Lease     *specs.DHCPLease   `json:",omitempty"` // nil if it was lost, or if there is none yet
+	Began     time.Duration      `json:",omitempty"` // of the lease, by CLOCK_BOOTTIME
+	Last      netip.Addr         `json:",omitzero"`  // the address of the last lease
+	Lost      string             `json:",omitempty"` // why there is no lease
+	Unmanaged bool               `json:",omitempty"` // the router announces no addresses by DHCPv6
+	Options   *specs.DHCPOptions `json:",omitempty"` // of a server that was asked for no address
+	Old       netip.Prefix       `json:",omitzero"`  // still on the interface and to be deleted: it was replaced, or lost
 }
 
 // Family returns the client's family, "ipv4" or "ipv6".

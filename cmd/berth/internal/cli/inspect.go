@@ -97,6 +97,7 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 	})
 	for _, d := range e.DHCP {
 		describeLease(w, d.Lease, now)
+		describeOptions(w, d.Options)
 	}
 	describePlace(w, e)
 	describeTraffic(w, e)

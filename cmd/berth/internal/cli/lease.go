@@ -69,6 +69,19 @@ func describeLease(w io.Writer, l *specs.DHCPLease, now time.Time) {
 	})
 }
 
+// describeOptions prints the answer of a server that leases no address.
+func describeOptions(w io.Writer, o *specs.DHCPOptions) {
+	if o == nil {
+		return
+	}
+	writeFields(w, [][2]string{
+		{"  server", o.Server.String()},
+		{"  DNS", joinText(o.DNS)},
+		{"  domains", strings.Join(o.Search, ", ")},
+		{"  NTP", joinText(o.NTP)},
+	})
+}
+
 // domainsOf returns the domain of a lease and those in which names are searched.
 func domainsOf(l *specs.DHCPLease) (all []string) {
 	if l.Domain != "" {

@@ -41,6 +41,12 @@ func TestLeaseTexts(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
+	out.Reset()
+	describeOptions(&out, &specs.DHCPOptions{Server: mustAddr("fe80::1"), Search: []string{"example.net"}})
+	if text := out.String(); !strings.Contains(text, "fe80::1") || !strings.Contains(text, "example.net") || strings.Contains(text, "DNS") {
+		t.Error(text)
+	}
+	describeOptions(&out, nil)
 	if describeLease(&out, nil, now); strings.Contains(out.String(), "nil") {
 		t.Error(out.String())
 	}
