@@ -17,6 +17,8 @@ import (
 // Backend is the part of the agent that the socket uses. Its methods are called concurrently.
 type Backend interface {
 	Status(context.Context) (specs.AgentStatus, error)
+	// RecentStatus is Status for a client that asks again and again: the state may be some seconds old.
+	RecentStatus(context.Context) (specs.AgentStatus, error)
 	// Endpoints calls each with the live endpoints, and with the ended ones if all is set,
 	// and returns its error. each must not keep the pointer.
 	Endpoints(ctx context.Context, all bool, each func(*specs.Endpoint) error) error
@@ -105,7 +107,16 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
-	status, err := s.backend.Status(r.Context())
+	recent, err := parseFlag(r, "recent")
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	read := s.backend.Status
+	if recent {
+		read = s.backend.RecentStatus
+	}
+	status, err := read(r.Context())
 	s.writeAnswer(w, status, err)
 }
 

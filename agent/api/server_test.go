@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,11 @@ type fake struct {
 
 func (f *fake) Status(context.Context) (specs.AgentStatus, error) {
 	return specs.AgentStatus{Version: "1", Parents: []specs.ParentStatus{{Name: "eth1", Networks: []string{"lan"}}}}, f.err
+}
+
+func (f *fake) RecentStatus(context.Context) (specs.AgentStatus, error) {
+	f.calls = append(f.calls, "recent")
+	return f.Status(context.Background())
 }
 
 func (f *fake) Endpoints(_ context.Context, all bool, each func(*specs.Endpoint) error) error {
@@ -129,6 +135,11 @@ func TestRequests(t *testing.T) {
 	if err != nil || status.Version != "1" {
 		t.Errorf("status %+v, %v", status, err)
 	}
+	recent, err := c.RecentStatus(ctx)
+	if err != nil || recent.Version != "1" || !slices.Equal(f.calls, []string{"recent"}) {
+		t.Errorf("recent status %+v, %v; the agent did %q", recent, err, f.calls)
+	}
+	f.calls = nil
 	parents, err := c.Parents(ctx)
 	if err != nil || len(parents) != 1 || parents[0].Name != "eth1" {
 		t.Errorf("parents %+v, %v", parents, err)

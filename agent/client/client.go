@@ -55,6 +55,12 @@ func (c *Client) Status(ctx context.Context) (status specs.AgentStatus, err erro
 	return status, c.getJSON(ctx, "/v1/status", nil, &status)
 }
 
+// RecentStatus is Status for a program that asks again and again. The agent does not reconcile for
+// it, and answers with the state of its last reconciliation, if that was a few seconds ago.
+func (c *Client) RecentStatus(ctx context.Context) (status specs.AgentStatus, err error) {
+	return status, c.getJSON(ctx, "/v1/status", url.Values{"recent": {"1"}}, &status)
+}
+
 // Parents returns the parents that the agent counts at or waits for.
 func (c *Client) Parents(ctx context.Context) (parents []specs.ParentStatus, err error) {
 	return parents, c.getJSON(ctx, "/v1/parents", nil, &parents)

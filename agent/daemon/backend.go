@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"berth/agent/ground"
 	"berth/bpf"
@@ -14,9 +15,26 @@ import (
 // backend implements the requests of the socket.
 type backend struct{ *Agent }
 
+// recentFor is the age up to which the state of a reconciliation is recent: two are missing, since
+// each inspection reconciles.
+const recentFor = 2 * inspection
+
 // Status implements api.Backend.
 func (b backend) Status(ctx context.Context) (specs.AgentStatus, error) {
-	late := b.reconcileNow(ctx)
+	return b.statusOf(b.reconcileNow(ctx))
+}
+
+// RecentStatus implements api.Backend. A change of the host or of a file wakes the loop in any case, so the
+// state is seldom older than that.
+func (b backend) RecentStatus(ctx context.Context) (specs.AgentStatus, error) {
+	if time.Since(b.status.Load().LastReconciled) > recentFor {
+		return b.Status(ctx)
+	}
+	return b.statusOf(nil)
+}
+
+// statusOf returns the state of the last reconciliation. late is set if one was due since.
+func (b backend) statusOf(late error) (specs.AgentStatus, error) {
 	status := *b.status.Load()
 	status.Cluster = b.member != nil
 	status.Problems = slices.Concat(status.Problems, b.troubles.texts())

@@ -30,7 +30,7 @@ func newViewer(host *lab.Host) *viewer {
 }
 
 func (v *viewer) readAgent(second int) error {
-	if _, err := v.agent.Status(context.Background()); err != nil {
+	if _, err := v.agent.RecentStatus(context.Background()); err != nil {
 		return err
 	}
 	if second%networksEvery == 0 {

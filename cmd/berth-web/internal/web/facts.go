@@ -46,6 +46,11 @@ func NewAgentSource(dir string) AgentSource {
 	return AgentSource{c, c.Follower(), dir}
 }
 
+// Status returns the agent's status, which may be some seconds old.
+func (a AgentSource) Status(ctx context.Context) (specs.AgentStatus, error) {
+	return a.RecentStatus(ctx)
+}
+
 // Endpoints returns all endpoints. It requests only those that have changed, and may not be called
 // concurrently.
 func (a AgentSource) Endpoints(ctx context.Context) ([]specs.Endpoint, error) {

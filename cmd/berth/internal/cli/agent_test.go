@@ -29,6 +29,8 @@ type backend struct {
 
 func (b *backend) Status(context.Context) (specs.AgentStatus, error) { return b.status, nil }
 
+func (b *backend) RecentStatus(context.Context) (specs.AgentStatus, error) { return b.status, nil }
+
 func (b *backend) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint) error) error {
 	return tellEach(b.names, each)
 }
@@ -50,9 +52,22 @@ func (b *backend) Detach(_ context.Context, purge bool) error {
 	return b.refusing
 }
 
-// Changes has no answer: the commands request all endpoints.
-func (*backend) Changes(context.Context, string, func(*specs.Changes) error) error {
-	return errors.New("no changes here")
+// Changes has all endpoints each time.
+func (b *backend) Changes(_ context.Context, _ string, each func(*specs.Changes) error) error {
+	return tellWhole(func(each func(*specs.Endpoint) error) error { return tellEach(b.names, each) }, each)
+}
+
+// tellWhole answers a request for changes with all endpoints.
+func tellWhole(endpoints func(func(*specs.Endpoint) error) error, each func(*specs.Changes) error) error {
+	part := specs.Changes{Whole: true, Version: "a-1"}
+	err := endpoints(func(e *specs.Endpoint) error {
+		part.Endpoints = append(part.Endpoints, specs.ChangedEndpoint{ID: uint64(len(part.Endpoints) + 1), Endpoint: *e})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return each(&part)
 }
 
 func (*backend) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }

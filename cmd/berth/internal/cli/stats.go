@@ -94,7 +94,8 @@ func (o *statsOptions) checkFlags(cmd *cobra.Command) error {
 // intervals was given.
 func showStats(ctx context.Context, env *Env, o statsOptions, containers []string) error {
 	agent := client.New(env.dirs.State)
-	before, status, err := takeSample(ctx, env, agent)
+	follower := agent.Follower()
+	before, status, err := takeSample(ctx, env, agent, follower)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 			env.warnf(notCounting)
 		}
 		attached = status.Attached
-		now, current, err := nextSample(ctx, env, agent, tick.C)
+		now, current, err := nextSample(ctx, env, agent, follower, tick.C)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -132,13 +133,13 @@ func showStats(ctx context.Context, env *Env, o statsOptions, containers []strin
 }
 
 // nextSample takes a sample at the next tick. It returns an error if ctx is done before.
-func nextSample(ctx context.Context, env *Env, agent *client.Client,
+func nextSample(ctx context.Context, env *Env, agent *client.Client, follower *client.Follower,
 	tick <-chan time.Time) (*rates.Sample, specs.AgentStatus, error) {
 	select {
 	case <-ctx.Done():
 		return nil, specs.AgentStatus{}, ctx.Err()
 	case <-tick:
-		return takeSample(ctx, env, agent)
+		return takeSample(ctx, env, agent, follower)
 	}
 }
 
@@ -169,12 +170,14 @@ func (o *statsOptions) sortReadings(readings []rates.Reading) {
 	}
 }
 
-func takeSample(ctx context.Context, env *Env, agent *client.Client) (*rates.Sample, specs.AgentStatus, error) {
-	status, err := agent.Status(ctx)
+// takeSample reads the endpoints. The follower requests only those that have changed.
+func takeSample(ctx context.Context, env *Env, agent *client.Client,
+	follower *client.Follower) (*rates.Sample, specs.AgentStatus, error) {
+	status, err := agent.RecentStatus(ctx)
 	if err != nil {
 		return nil, status, err
 	}
-	endpoints, err := agent.Endpoints(ctx, true)
+	endpoints, err := follower.Endpoints(ctx)
 	if err != nil {
 		return nil, status, err
 	}

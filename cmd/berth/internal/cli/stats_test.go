@@ -39,6 +39,11 @@ func (g *growing) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint
 	return tellEach(all, each)
 }
 
+// Changes has all endpoints each time.
+func (g *growing) Changes(ctx context.Context, _ string, each func(*specs.Changes) error) error {
+	return tellWhole(func(each func(*specs.Endpoint) error) error { return g.Endpoints(ctx, true, each) }, each)
+}
+
 // stepClock makes the world's clock advance by two seconds with each reading.
 func (w *world) stepClock() {
 	now := clock

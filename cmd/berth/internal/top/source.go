@@ -15,6 +15,7 @@ import (
 type source struct {
 	ctx      context.Context
 	agent    *client.Client
+	follower *client.Follower
 	interval time.Duration
 	events   chan specs.Event
 }
@@ -26,21 +27,22 @@ const (
 )
 
 func newSource(ctx context.Context, agent *client.Client, interval time.Duration) *source {
-	s := &source{ctx: ctx, agent: agent, interval: interval, events: make(chan specs.Event, eventsBuffer)}
+	s := &source{ctx: ctx, agent: agent, follower: agent.Follower(), interval: interval,
+		events: make(chan specs.Event, eventsBuffer)}
 	go s.followEvents()
 	return s
 }
 
-// takeSample implements asker.
+// takeSample implements asker. It requests only the endpoints that have changed.
 func (s *source) takeSample() tea.Msg {
 	ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
 	defer cancel()
 	began := time.Now()
-	status, err := s.agent.Status(ctx)
+	status, err := s.agent.RecentStatus(ctx)
 	if err != nil {
 		return lostMsg{began: began, at: time.Now(), err: err}
 	}
-	endpoints, err := s.agent.Endpoints(ctx, true)
+	endpoints, err := s.follower.Endpoints(ctx)
 	if err != nil {
 		return lostMsg{began: began, at: time.Now(), err: err}
 	}

@@ -33,6 +33,10 @@ type fakeAgent struct {
 
 func (f *fakeAgent) Status(context.Context) (specs.AgentStatus, error) { return agentStatus(), nil }
 
+func (f *fakeAgent) RecentStatus(ctx context.Context) (specs.AgentStatus, error) {
+	return f.Status(ctx)
+}
+
 func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoint) error) error {
 	all := sampleContainers(0)
 	all[1].Counters.Transmit.Local.Unicast = specs.Count{Bytes: uint64(time.Since(f.started).Microseconds())} // 1 MB/s
@@ -49,9 +53,15 @@ func (f *fakeAgent) Endpoints(_ context.Context, _ bool, each func(*specs.Endpoi
 func (f *fakeAgent) Ready() error                       { return nil }
 func (f *fakeAgent) Detach(context.Context, bool) error { return nil }
 
-// Changes has no answer: the commands request all endpoints.
-func (*fakeAgent) Changes(context.Context, string, func(*specs.Changes) error) error {
-	return errors.New("no changes here")
+// Changes has all endpoints each time.
+func (f *fakeAgent) Changes(ctx context.Context, _ string, each func(*specs.Changes) error) error {
+	part, n := specs.Changes{Whole: true, Version: "a-1"}, uint64(0)
+	err := f.Endpoints(ctx, true, func(e *specs.Endpoint) error {
+		n++
+		part.Endpoints = append(part.Endpoints, specs.ChangedEndpoint{ID: n, Endpoint: *e})
+		return nil
+	})
+	return errors.Join(err, each(&part))
 }
 
 func (*fakeAgent) Networks(context.Context) ([]specs.NetworkStatus, error) { return nil, nil }
