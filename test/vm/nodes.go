@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -52,7 +51,7 @@ func (img *image) addPrograms(ctx context.Context, dir string, names ...string) 
 		}
 		img.tree.program("berth/"+filepath.Base(name), binary)
 	}
-	busybox, err := exec.LookPath("busybox")
+	busybox, err := findTool("busybox")
 	if err != nil {
 		return err
 	}

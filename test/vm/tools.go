@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"berth/test/command"
+	debian "berth/test/tree"
 )
 
 // tools are the programs of this machine that tests run.
@@ -30,7 +32,7 @@ func (t tree) addFiles() {
 // addTools adds programs of this machine with their libraries.
 func (t tree) addTools(ctx context.Context, names []string) error {
 	for _, name := range names {
-		path, err := exec.LookPath(name)
+		path, err := findTool(name)
 		if err != nil {
 			return err
 		}
@@ -48,6 +50,17 @@ func (t tree) addTools(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
+}
+
+// findTool returns the path of a program of this machine: one of PATH, or one that scripts/deps.sh has
+// extracted from its package to the cache.
+func findTool(name string) (string, error) {
+	for _, file := range []string{name, filepath.Join(debian.Cache(), "bin", name)} {
+		if path, err := exec.LookPath(file); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("program %q is not installed; install it first: scripts/deps.sh vm", name)
 }
 
 // parseLdd returns the paths that ldd names: "NAME => PATH (ADDRESS)", or

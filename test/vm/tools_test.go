@@ -1,8 +1,13 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 func TestParseLdd(t *testing.T) {
@@ -15,5 +20,25 @@ func TestParseLdd(t *testing.T) {
 	}
 	if _, err := parseLdd("\tlibx.so => not found\n"); err == nil {
 		t.Error("a missing library is no error")
+	}
+}
+
+// TestFindTool finds a program that is only in the cache, and names the remedy if it is nowhere.
+func TestFindTool(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv(testnet.CacheVar, cache)
+	t.Setenv("PATH", t.TempDir())
+	if path, err := findTool("etcd"); err == nil || !strings.Contains(err.Error(), "scripts/deps.sh vm") {
+		t.Errorf("without etcd: %q, %v", path, err)
+	}
+	want := filepath.Join(cache, "bin", "etcd")
+	if err := os.Mkdir(filepath.Dir(want), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(want, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := findTool("etcd"); err != nil || path != want {
+		t.Errorf("with etcd in the cache: %q, %v, want %q", path, err, want)
 	}
 }
