@@ -14,9 +14,10 @@ import (
 
 // A Daemon is a program that runs until it is stopped.
 type Daemon struct {
-	cmd  *exec.Cmd
-	Log  string // path of its output
-	done chan error
+	cmd   *exec.Cmd
+	Log   string        // path of its output
+	ended chan struct{} // closed once it has ended
+	exit  error         // that of its end
 }
 
 // start runs a program on the machine with its output in a file.
@@ -32,8 +33,11 @@ func (m *Machine) start(log, name string, args ...string) (*Daemon, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{cmd: cmd, Log: log, done: make(chan error, 1)}
-	go func() { d.done <- cmd.Wait() }()
+	d := &Daemon{cmd: cmd, Log: log, ended: make(chan struct{})}
+	go func() {
+		defer close(d.ended)
+		d.exit = cmd.Wait()
+	}()
 	return d, nil
 }
 
@@ -47,18 +51,19 @@ func (m *Machine) Start(log, name string, args ...string) (*Daemon, error) {
 func (d *Daemon) Stop() error {
 	_ = d.cmd.Process.Signal(os.Interrupt) // it may have ended already; Wait has its status
 	select {
-	case err := <-d.done:
-		return err
+	case <-d.ended:
+		return d.exit
 	case <-time.After(patience):
 		_ = d.cmd.Process.Kill()
 		return fmt.Errorf("%s does not end; see %s", d.cmd.Args, d.Log)
 	}
 }
 
-// Kill sends the daemon SIGKILL, and waits until it has ended.
+// Kill sends the daemon SIGKILL, and waits until it has ended. It returns os.ErrProcessDone if it had
+// ended before.
 func (d *Daemon) Kill() error {
 	err := d.cmd.Process.Kill()
-	<-d.done
+	<-d.ended
 	return err
 }
 
