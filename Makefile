@@ -89,7 +89,7 @@ system: ## the Debian package on Debian 12 and 13 with systemd, emulated; SYSTEM
 	@scripts/deps.sh system
 	@$(GO) run ./test/system $(if $(RESULTS),-results $(RESULTS)) $(if $(filter-out 0,$(AGAIN)),-again) $(SYSTEM)
 
-check: ## the check run: demo and test in a bare Debian, vm-test, engines, system
+check: ## the check run: demo and test in a bare Debian, vm-test, vm-nodes, engines, system
 	@.ci/run
 
 fresh: $(SUITES:%=fresh-%) ## make demo and make test in bare Debian trees: fresh-bookworm, fresh-trixie

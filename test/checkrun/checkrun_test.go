@@ -19,7 +19,7 @@ import (
 // stages are the names of all stages, in the table.
 var stages = []string{
 	"install debootstrap", "make the tree of Debian 12", "make demo and make test, in the tree", "make vm-test, in the tree",
-	"axe-core, for make web-test",
+	"make vm-nodes, in the tree", "axe-core, for make web-test",
 	"make engines, in trees of their own", "make system, on booted Debian 13 and 12", "failed tests, and those that ran nowhere",
 }
 
