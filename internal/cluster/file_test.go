@@ -112,6 +112,30 @@ func TestClonedNode(t *testing.T) {
 	}
 }
 
+// TestFalsePresence checks the effect of a presence that an attacker writes for a node: it goes on
+// until its next boot, and then waits with closed keys until the presence is gone.
+func TestFalsePresence(t *testing.T) {
+	t.Parallel()
+	w := calmWorld(t)
+	m := w.machines[0]
+	key := alivePrefix + string(m.keeper.ID())
+	if err := w.store.Present(context.Background(), key, encode(Registration{Boot: "false"})); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.keeper.Round(context.Background()); err != nil || len(m.open) != 2 {
+		t.Errorf("in the boot that is registered: %v, open %v", err, m.open)
+	}
+	m.reboot()
+	m.start()
+	if err := m.keeper.Round(context.Background()); !errors.Is(err, ErrAlive) || len(m.open) != 0 {
+		t.Errorf("in the next boot: %v, open %v", err, m.open)
+	}
+	w.store.drop(key)
+	if err := m.keeper.Round(context.Background()); err != nil || len(m.open) != 2 {
+		t.Errorf("without the presence: %v, open %v", err, m.open)
+	}
+}
+
 // TestDifferentFile checks that a node whose network file differs is refused with the
 // difference, and keeps the blocks that it has.
 func TestDifferentFile(t *testing.T) {
