@@ -5,9 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,9 +13,6 @@ import (
 	"time"
 
 	oci "github.com/opencontainers/runtime-spec/specs-go"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
-	"google.golang.org/grpc"
 
 	"berth/internal/state"
 	"berth/internal/testnet"
@@ -60,56 +55,83 @@ type faults struct {
 // MAC is on two nodes. At the end, without faults, each node starts a container.
 func TestClusterFaults(t *testing.T) {
 	t.Parallel()
+	f := newFaults(newClusterLAN(t))
+	for step := range *faultSteps {
+		if step == *faultSteps/2 {
+			f.restore()
+		}
+		f.act(slices.Concat(f.ofNodes(), f.ofEtcd()))
+		f.mustBeUnique()
+	}
+	f.endFaults()
+	f.mustAllStart()
+}
+
+// newFaults starts three nodes.
+func newFaults(c *clusterLAN) *faults {
+	c.t.Helper()
 	seed := *faultSeed
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("repeat this order of steps: -fault-seed %d -fault-steps %d", seed, *faultSteps)
-	f := &faults{clusterLAN: newClusterLAN(t), r: rand.New(rand.NewPCG(seed, 15)), backup: t.TempDir(),
+	c.t.Logf("repeat this order of steps: -fault-seed %d -fault-steps %d", seed, *faultSteps)
+	f := &faults{clusterLAN: c, r: rand.New(rand.NewPCG(seed, 15)), backup: c.t.TempDir(),
 		running: map[*clusterNode][]*clusterContainer{}, down: map[*clusterNode]bool{}, cut: map[*clusterNode]string{},
 		done: map[string]int{}}
 	for i, name := range []string{"a", "b", "c"} {
 		f.nodes = append(f.nodes, f.newNode(name, parent, 2+i, map[string]string{"lan": faultNetwork}))
 	}
-	for step := range *faultSteps {
-		if step == *faultSteps/2 {
-			f.restore()
-		}
-		f.act()
-		f.mustBeUnique()
-	}
-	f.endFaults()
+	return f
+}
+
+// mustAllStart starts a container on each node, without faults.
+func (f *faults) mustAllStart() {
+	f.t.Helper()
 	for _, n := range f.nodes {
 		f.stopOne(n)
 		c, _ := n.mustStartOne("lan")
 		f.running[n] = append(f.running[n], c)
 	}
 	f.mustBeUnique()
-	t.Logf("steps: %v", f.done)
+	f.t.Logf("steps: %v", f.done)
+}
+
+// fault is a random part of a step.
+type fault struct {
+	name  string
+	share int // of 100 steps
+	do    func(*clusterNode)
 }
 
 // act does one random step.
-func (f *faults) act() {
+func (f *faults) act(all []fault) {
 	n := f.nodes[f.r.IntN(len(f.nodes))]
-	for _, a := range []struct {
-		name  string
-		share int
-		do    func(*clusterNode)
-	}{
-		{"start containers", 40, func(*clusterNode) { f.startAll() }},
-		{"stop a container", 20, f.stopOne},
-		{"kill a hook", 10, f.killHook},
-		{"kill or start berthd", 12, f.toggleAgent},
-		{"lose requests or answers", 12, f.toggleCut},
-		{"move a clock", 10, f.jump},
-		{"pause etcd", 4, f.pauseOnce},
-		{"kill etcd", 4, func(*clusterNode) { f.killEtcd(); f.startEtcd() }},
-		{"reboot", 4, f.rebootNode},
-	} {
+	for _, a := range all {
 		if f.r.IntN(100) < a.share {
 			a.do(n)
 			f.done[a.name]++
 		}
+	}
+}
+
+// ofNodes are faults of the nodes, among starts of containers.
+func (f *faults) ofNodes() []fault {
+	return []fault{
+		{"start containers", 40, func(*clusterNode) { f.startAll() }},
+		{"stop a container", 20, f.stopOne},
+		{"kill a hook", 10, f.killHook},
+		{"kill or start berthd", 12, f.toggleAgent},
+		{"move a clock", 10, f.jump},
+		{"reboot", 4, f.rebootNode},
+	}
+}
+
+// ofEtcd are faults of a single member of etcd, and of its clients' routes.
+func (f *faults) ofEtcd() []fault {
+	return []fault{
+		{"lose requests or answers", 12, f.toggleCut},
+		{"pause etcd", 4, f.pauseOnce},
+		{"kill etcd", 4, func(*clusterNode) { f.killEtcd(); f.startEtcd() }},
 	}
 }
 
@@ -141,9 +163,7 @@ func (f *faults) startAll() {
 
 // end ends a container, as its engine does.
 func (f *faults) end(n *clusterNode, c *clusterContainer) {
-	_ = c.process.Kill()
-	_, _ = c.process.Wait()
-	_ = c.ns.Close()
+	c.lose()
 	if err := n.runHook(c, oci.StateStopped); err != nil {
 		f.t.Errorf("node %s: the end of a container: %v", n.name, err)
 	}
@@ -224,9 +244,7 @@ func (f *faults) killEtcd() {
 
 func (f *faults) rebootNode(n *clusterNode) {
 	for _, c := range f.running[n] {
-		_ = c.process.Kill()
-		_, _ = c.process.Wait()
-		_ = c.ns.Close()
+		c.lose()
 	}
 	delete(f.running, n)
 	if f.down[n] {
@@ -260,53 +278,6 @@ func (f *faults) allSee(what, text string) {
 			full := strings.Contains(s.Pools[0].Error, "every block")
 			return full || strings.Contains(s.Pools[0].Error, text) && (text == "") == (s.Pools[0].Error == "")
 		})
-	}
-}
-
-// restore puts etcd back to a copy that is older than some claims. Each node has seen a much higher
-// revision before, and writes its blocks again.
-func (f *faults) restore() {
-	f.endFaults()
-	f.killEtcd()
-	mustSucceed(f.t, os.RemoveAll(f.backup))
-	mustSucceed(f.t, os.CopyFS(f.backup, os.DirFS(f.data)))
-	f.startEtcd()
-	for range 3 {
-		f.startAll()
-	}
-	f.raise(3000)
-	for _, n := range f.nodes { // reads etcd
-		f.toggleAgent(n)
-		f.toggleAgent(n)
-	}
-	f.endFaults()
-	f.killEtcd()
-	mustSucceed(f.t, os.RemoveAll(f.data))
-	mustSucceed(f.t, os.CopyFS(f.data, os.DirFS(f.backup)))
-	f.startEtcd()
-	f.allSee("an older etcd", "the store is older than")
-	f.startAll()
-	f.mustBeUnique()
-	f.raise(4000)
-	f.endFaults()
-}
-
-// raise raises etcd's revision.
-func (f *faults) raise(by int) {
-	f.t.Helper()
-	dial := func(_ context.Context, address string) (c net.Conn, err error) {
-		testnet.In(f.t, f.lan, func() { c, err = net.Dial("tcp", address) })
-		return c, err
-	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{etcdURL}, Logger: zap.NewNop(),
-		DialOptions: []grpc.DialOption{grpc.WithContextDialer(dial)}})
-	mustSucceed(f.t, err)
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
-	defer cancel()
-	for range by {
-		_, err := client.Put(ctx, "raise", "")
-		mustSucceed(f.t, err)
 	}
 }
 

@@ -40,6 +40,7 @@ const etcdURL = "http://192.0.2.250:2379"
 type clusterLAN struct {
 	t    *testing.T
 	lan  *testnet.NS
+	urls []string // of the members of etcd
 	etcd *exec.Cmd
 	data string                // of etcd
 	seen map[netip.Addr]string // by which node an address was leased
@@ -49,11 +50,19 @@ type clusterLAN struct {
 
 func newClusterLAN(t *testing.T) *clusterLAN {
 	t.Helper()
-	c := &clusterLAN{t: t, lan: testnet.Namespace(t), data: filepath.Join(t.TempDir(), "etcd"), seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
-	testnet.Bridge(t, c.lan, "br0")
-	testnet.Bridge(t, c.lan, "br1")
+	c := newBareLAN(t, etcdURL)
+	c.data = filepath.Join(t.TempDir(), "etcd")
 	testnet.Address(t, c.lan, "br0", "192.0.2.250/24")
 	c.startEtcd()
+	return c
+}
+
+// newBareLAN is newClusterLAN without etcd.
+func newBareLAN(t *testing.T, urls ...string) *clusterLAN {
+	t.Helper()
+	c := &clusterLAN{t: t, lan: testnet.Namespace(t), urls: urls, seen: map[netip.Addr]string{}, macs: map[specs.MAC]string{}}
+	testnet.Bridge(t, c.lan, "br0")
+	testnet.Bridge(t, c.lan, "br1")
 	return c
 }
 

@@ -66,7 +66,8 @@ func (c *clusterLAN) newNode(name, parent string, host int, networks map[string]
 	for network, text := range networks {
 		l.writeNetwork(network, strings.ReplaceAll(text, "PARENT", parent))
 	}
-	text := fmt.Sprintf("[cluster]\netcd = [%q]\nnode = %q\ndirectory = %q\n", etcdURL, name, filepath.Join(dir, "lib"))
+	text := fmt.Sprintf("[cluster]\netcd = [\"%s\"]\nnode = %q\ndirectory = %q\n", strings.Join(c.urls, `", "`), name,
+		filepath.Join(dir, "lib"))
 	mustSucceed(c.t, os.WriteFile(filepath.Join(l.config, "berth.toml"), []byte(text), 0o644))
 	n := &clusterNode{lab: l, name: name, on: c}
 	n.agent = n.startAgent()

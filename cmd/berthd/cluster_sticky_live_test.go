@@ -73,9 +73,7 @@ func indexOf(s specs.ClusterStatus, name string) int {
 // end ends a container, as its engine does.
 func (c *clusterContainer) end(t *testing.T, n *clusterNode) {
 	t.Helper()
-	_ = c.process.Kill()
-	_, _ = c.process.Wait()
-	_ = c.ns.Close()
+	c.lose()
 	mustSucceed(t, n.runHook(c, oci.StateStopped))
 	n.on.mu.Lock()
 	defer n.on.mu.Unlock()

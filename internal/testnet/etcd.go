@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 type Etcd struct {
 	URL     string // for clients
 	Dir     string // of its data
+	peer    string // URL for other members
+	ns      *NS    // nil for that of the test binary
 	args    []string
 	process *exec.Cmd
 	log     bytes.Buffer
@@ -28,27 +31,50 @@ type Etcd struct {
 // of each member.
 func StartEtcd(t testing.TB, members int, more ...string) (all []*Etcd) {
 	t.Helper()
-	program, dir := Program(t, "etcd"), t.TempDir()
 	scheme := "http"
 	if strings.Contains(strings.Join(more, " "), "--cert-file") {
 		scheme = "https"
 	}
+	for range members {
+		all = append(all, &Etcd{URL: scheme + "://" + freeAddress(t), peer: "http://" + freeAddress(t)})
+	}
+	startMembers(t, all, more)
+	return all
+}
+
+// An EtcdHost is a machine for a member of etcd: a namespace with an address.
+type EtcdHost struct {
+	NS      *NS
+	Address netip.Addr
+}
+
+// StartEtcdOn starts a cluster with a member on each machine, at the standard ports.
+func StartEtcdOn(t testing.TB, hosts []EtcdHost, more ...string) (all []*Etcd) {
+	t.Helper()
+	for _, h := range hosts {
+		at := "http://" + h.Address.String()
+		all = append(all, &Etcd{URL: at + ":2379", peer: at + ":2380", ns: h.NS})
+	}
+	startMembers(t, all, more)
+	return all
+}
+
+func startMembers(t testing.TB, all []*Etcd, more []string) {
+	t.Helper()
+	program, dir := Program(t, "etcd"), t.TempDir()
 	var initial []string
-	for i := range members {
-		peer := "http://" + freeAddress(t)
-		m := &Etcd{URL: scheme + "://" + freeAddress(t), Dir: filepath.Join(dir, fmt.Sprint(i))}
-		initial = append(initial, fmt.Sprintf("m%d=%s", i, peer))
+	for i, m := range all {
+		m.Dir = filepath.Join(dir, fmt.Sprint(i))
+		initial = append(initial, fmt.Sprintf("m%d=%s", i, m.peer))
 		m.args = append([]string{program, "--name", fmt.Sprint("m", i), "--data-dir", m.Dir,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--unsafe-no-fsync",
+			"--listen-peer-urls", m.peer, "--initial-advertise-peer-urls", m.peer, "--unsafe-no-fsync",
 			"--heartbeat-interval", "100", "--election-timeout", "2000"}, more...)
-		all = append(all, m)
 	}
 	for _, m := range all {
 		m.args = append(m.args, "--initial-cluster", strings.Join(initial, ","))
 		m.Start(t, m.URL)
 		t.Cleanup(m.Kill)
 	}
-	return all
 }
 
 // Start starts the member for clients at a URL. It dies with the test.
@@ -58,7 +84,13 @@ func (m *Etcd) Start(t testing.TB, url string) {
 	m.process.Stdout, m.process.Stderr = &m.log, &m.log
 	m.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	m.process.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
-	if err := m.process.Start(); err != nil {
+	var err error
+	if m.ns == nil {
+		err = m.process.Start()
+	} else {
+		In(t, m.ns, func() { err = m.process.Start() })
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
