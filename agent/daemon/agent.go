@@ -74,7 +74,7 @@ type Agent struct {
 	isolated       map[int][]netip.Addr // the host's addresses in the datapath's map, by parent; nil if not written yet
 	failed         map[int]string
 	healMarked     time.Time       // when `berth heal` was asked for last
-	generation     int64           // of the datapath: records of an earlier generation need registering
+	generation     int32           // of the datapath: records of an earlier generation need registering
 	turn           int             // index of the record with which the next round of registrations begins
 	loggedProblems map[string]bool // problems that are in the log already
 

@@ -124,7 +124,7 @@ func (v *versions) setRecords(all []*record) {
 func (v *versions) setFacts(counted bool, offset time.Duration) {
 	moved := (offset - v.offset).Abs() > clockTolerance
 	for _, row := range v.rows {
-		if moved && row.record.leases != nil || counted != v.counted && row.record.slot != 0 {
+		if moved && row.record.rareFacts().leases != nil || counted != v.counted && row.record.slot != 0 {
 			row.row = v.now
 		}
 	}

@@ -113,6 +113,6 @@ func (v *versions) readCounts(now *reading, maps *bpf.Maps) (fell bool, err erro
 
 // groupPacketsOf is groupPackets for a record.
 func (a *Agent) groupPacketsOf(r *record) *uint64 {
-	return a.groupPackets(&state.Attachment{Phase: r.phase, Mode: r.Mode, NSID: r.nsid, Interface: r.Interface, MAC: r.MAC,
-		LinkIndex: r.linkIndex})
+	return a.groupPackets(&state.Attachment{Phase: r.phase, Mode: r.Mode, NSID: int(r.nsid), Interface: r.Interface,
+		MAC: r.MAC, LinkIndex: int(r.linkIndex)})
 }

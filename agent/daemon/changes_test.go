@@ -170,7 +170,7 @@ func compareClient(t *testing.T, c *changesClient, v *versions, m *changesModel)
 // TestUnchangedEndpointsAreLeftOut requires that an answer has only that which changed.
 func TestUnchangedEndpointsAreLeftOut(t *testing.T) {
 	v := newVersions()
-	all := []*record{{storedKey: "a", slot: 1}, {storedKey: "b", slot: 2, leases: []dhcpLease{{}}}}
+	all := []*record{{storedKey: "a", slot: 1}, {storedKey: "b", slot: 2, rare: &rare{leases: []dhcpLease{{}}}}}
 	step := func(offset time.Duration, packets uint64) changesAnswer {
 		have := v.since(v.String())
 		v.now++

@@ -123,7 +123,7 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 		}
 		inTurn := round && (i-d.turn+len(now.all))%len(now.all) < driftRound
 		shared := onHost && r.Mode == specs.ModePassthru
-		if every || inTurn || shared || !r.compared.Load() || changedLinks[linkID{r.nsid, r.linkIndex}] {
+		if every || inTurn || shared || !r.compared.Load() || changedLinks[r.linkID()] {
 			due = append(due, r)
 		}
 	}

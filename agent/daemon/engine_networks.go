@@ -103,8 +103,8 @@ func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment
 		return nil, err
 	}
 	for _, r := range now.all {
-		if r.dockerNet != "" {
-			n.berths[r.dockerNet] = true
+		if id := r.rareFacts().dockerNet; id != "" {
+			n.berths[id] = true
 		}
 	}
 	if now.final && now.stamp.Equal(n.stamp) {

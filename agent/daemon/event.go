@@ -37,5 +37,5 @@ func partyOf(r *record) *specs.Party {
 		origin = specs.OriginObserved
 	}
 	return &specs.Party{ContainerID: r.ContainerID, Name: r.Name, Network: r.Network, Interface: r.Interface,
-		MAC: r.MAC, Origin: origin, EngineNetwork: r.engineNet}
+		MAC: r.MAC, Origin: origin, EngineNetwork: r.rareFacts().engineNet}
 }

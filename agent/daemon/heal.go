@@ -17,7 +17,7 @@ const healAgain = 10 * time.Second
 func (a *Agent) markVanished(w *world) error {
 	back := w.healable()
 	back = slices.DeleteFunc(back, func(r *record) bool {
-		_, err := a.inside(r.nsid, r.Interface)
+		_, err := a.inside(int(r.nsid), r.Interface)
 		return err == nil && !r.lost // its parent is in another namespace, and so it exists
 	})
 	if len(back) == 0 || time.Since(a.healMarked) < healAgain {
@@ -68,7 +68,7 @@ func (w *world) isUsable(parent string) bool {
 
 // healEvents returns the event of an interface that was made again since the previous reading.
 func healEvents(old, now *record) []specs.Event {
-	if old == nil || old.Created != now.Created || !now.isLive() || now.healed == old.healed {
+	if old == nil || old.Created != now.Created || !now.isLive() || now.rareFacts().healed == old.rareFacts().healed {
 		return nil
 	}
 	return []specs.Event{{

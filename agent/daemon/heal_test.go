@@ -44,7 +44,7 @@ func TestHealable(t *testing.T) {
 // TestHealEvents: one event for each time that an interface was made again.
 func TestHealEvents(t *testing.T) {
 	old := &record{phase: specs.PhaseAttached, Endpoint: metrics.Endpoint{Created: 1, Interface: "net1", Parent: "eth1"}}
-	healed := &record{phase: specs.PhaseAttached, healed: 5, Endpoint: old.Endpoint}
+	healed := &record{phase: specs.PhaseAttached, rare: &rare{healed: 5}, Endpoint: old.Endpoint}
 	for name, c := range map[string]struct {
 		old, now *record
 		want     []specs.Kind

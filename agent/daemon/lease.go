@@ -41,14 +41,14 @@ func leaseEvents(old, now *record) (all []specs.Event) {
 	if old == nil || old.Created != now.Created || !now.isLive() || old.phase != specs.PhaseAttached {
 		return nil
 	}
-	for _, l := range now.leases {
-		i := slices.IndexFunc(old.leases, func(o dhcpLease) bool { return o.family == l.family })
-		if i < 0 || old.leases[i].address == l.address {
+	for _, l := range now.rareFacts().leases {
+		i := slices.IndexFunc(old.rareFacts().leases, func(o dhcpLease) bool { return o.family == l.family })
+		if i < 0 || old.rareFacts().leases[i].address == l.address {
 			continue
 		}
 		e := specs.Event{Time: time.Now(), Kind: specs.LeaseChanged, Certainty: specs.Certain, Evidence: specs.ByLease,
 			Parent: now.Parent, Sender: partyOf(now)}
-		switch before := old.leases[i].address; {
+		switch before := old.rareFacts().leases[i].address; {
 		case !l.address.IsValid():
 			e.Kind, e.Detail = specs.LeaseLost, fmt.Sprintf("%s is lost: %s", before, l.lost)
 		case !before.IsValid():
@@ -68,7 +68,7 @@ func leaseRows(all []*record) (rows []metrics.Lease) {
 		if !r.isLive() {
 			continue
 		}
-		for _, l := range r.leases {
+		for _, l := range r.rareFacts().leases {
 			row := metrics.Lease{Endpoint: &r.Endpoint, Family: l.family}
 			switch {
 			case l.address.IsValid() && l.ends == 0:

@@ -60,7 +60,7 @@ func TestLeaseRows(t *testing.T) {
 	if len(rows) != 2 || math.Abs(rows[0].Expires-float64(time.Now().Unix()+600)) > 2 || rows[1].Expires != 0 || rows[1].Family != "ipv6" {
 		t.Errorf("%+v", rows)
 	}
-	one.leases[0].ends = 0
+	one.rare.leases[0].ends = 0
 	if rows := leaseRows([]*record{one}); !math.IsInf(rows[0].Expires, 1) {
 		t.Errorf("a lease without end: %+v", rows[0])
 	}

@@ -207,15 +207,15 @@ func (n *namer) nameRecords(ctx context.Context, some []*record) error {
 // engines know none of them.
 func (n *namer) askEngines(ctx context.Context, r *record) (*state.Names, error) {
 	answer, err := names.Ask(ctx, n.engines, r.ContainerID)
-	if err != nil || r.sharers == nil {
+	if err != nil || r.rareFacts().sharers == nil {
 		return answer, err
 	}
-	all := state.Names{Sharers: make(map[string]string, len(r.sharers))}
+	all := state.Names{Sharers: make(map[string]string, len(r.rareFacts().sharers))}
 	if answer != nil {
 		all = *answer
-		all.Sharers = make(map[string]string, len(r.sharers))
+		all.Sharers = make(map[string]string, len(r.rareFacts().sharers))
 	}
-	for _, id := range r.sharers {
+	for _, id := range r.rareFacts().sharers {
 		other, err := names.Ask(ctx, n.engines, id)
 		if err != nil {
 			return nil, err

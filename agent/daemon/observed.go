@@ -175,7 +175,7 @@ func isOwnLink(all []*record) func(*observe.Interface) bool {
 		}
 		aliases["berth:"+r.key] = true
 		if r.isLive() {
-			recorded[linkID{r.nsid, r.linkIndex}] = r.linkIndex != 0
+			recorded[r.linkID()] = r.linkIndex != 0
 			macs[mac{r.parentIndex, r.MAC}] = r.Driver == specs.Macvlan
 		}
 	}

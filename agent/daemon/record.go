@@ -15,7 +15,7 @@ import (
 )
 
 // record is the agent's copy of an attachment in memory, less than half the attachment's
-// size. Its first group does not change.
+// size. Its first group does not change. Facts that few attachments have are apart.
 type record struct {
 	metrics.Endpoint
 	sum         uint64 // hash of the stored attachment, which detects changes
@@ -24,30 +24,63 @@ type record struct {
 	cookie      uint64 // of the namespace
 	ended       int64  // ns since 1970; 0 if live
 	parentIndex int
-	nsid        int // the host's number of the namespace
-	linkIndex   int // of the interface there
+	nsid        int32 // the host's number of the namespace
+	linkIndex   int32 // of the interface there
 	phase       specs.Phase
-	past        *past       // nil if there are none
-	leases      []dhcpLease // of DHCP; nil if there are none
+	past        *past // nil if there are none
+	rare        *rare // nil if there are none
 	slot        uint32
-	sibling     bool                 // whether its interface needs the sibling program
-	receiver    bool                 // whether it needs the receiver program, if its parent enforces
-	noHeal      bool                 // its network has heal = false
-	lost        bool                 // its interface is being made again
-	healed      int64                // when that was done last, ns since 1970; 0 if never
-	observed    bool                 // berth did not create the interface
-	unnamed     bool                 // whether its engine was not asked yet for one of its containers
-	engineNet   *specs.EngineNetwork // network of another program, or nil
-	dockerNet   string               // docker's ID of its network, if docker made it by the driver berth
-	sharers     []string             // IDs of the further containers in the namespace; nil if there are none
+	sibling     bool // whether its interface needs the sibling program
+	receiver    bool // whether it needs the receiver program, if its parent enforces
+	noHeal      bool // its network has heal = false
+	lost        bool // its interface is being made again
+	observed    bool // berth did not create the interface
+	unnamed     bool // whether its engine was not asked yet for one of its containers
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
-	inside     atomic.Int64  // the generation in which the interface's own programs were last seen
-	registered atomic.Int64  // the generation of the datapath in which it was registered
+	inside     atomic.Int32  // the generation in which the interface's own programs were last seen
+	registered atomic.Int32  // the generation of the datapath in which it was registered
 	shown      atomic.Uint64 // frames shown by the last scrape
 	broken     uint64        // frames that broke its mode, as counted by the scrape under way
 }
+
+// rare holds the facts that most records do not have.
+type rare struct {
+	leases    []dhcpLease          // of DHCP; nil if there are none
+	healed    int64                // when its interface was made again last, ns since 1970; 0 if never
+	engineNet *specs.EngineNetwork // network of another program, or nil
+	dockerNet string               // docker's ID of its network, if docker made it by the driver berth
+	sharers   []string             // IDs of the further containers in the namespace; nil if there are none
+}
+
+// rareOf returns the rare facts of an attachment, or nil if it has none.
+func rareOf(a *state.Attachment, in intern) *rare {
+	f := rare{leases: dhcpLeasesOf(a), engineNet: a.EngineNetwork}
+	if a.Door != nil && a.Door.Name == state.DoorDocker {
+		f.dockerNet = in.shared(a.Door.Network)
+	}
+	if len(a.Containers) > 1 {
+		f.sharers = a.Containers[1:]
+	}
+	if !a.Healed.IsZero() {
+		f.healed = a.Healed.UnixNano()
+	}
+	if f.leases == nil && f.engineNet == nil && f.dockerNet == "" && f.sharers == nil && f.healed == 0 {
+		return nil
+	}
+	return &f
+}
+
+// rareFacts returns the rare facts of a record, which are zero for most.
+func (r *record) rareFacts() *rare {
+	if r.rare == nil {
+		return &noRareFacts
+	}
+	return r.rare
+}
+
+var noRareFacts rare // is not written
 
 // past holds the final counts of a drained attachment, and those before it; most records
 // have none.
@@ -100,23 +133,15 @@ func newRecord(a *state.Attachment, in intern) *record {
 			MAC:    a.MAC, Driver: specs.Driver(in.shared(string(a.Driver))), Mode: specs.Mode(in.shared(string(a.Mode))),
 			Created: a.Created.UnixNano(),
 		},
-		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: a.NSID, linkIndex: a.LinkIndex,
-		noHeal: a.NoHeal, lost: a.Lost,
+		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: int32(a.NSID),
+		linkIndex: int32(a.LinkIndex),
+		noHeal:    a.NoHeal, lost: a.Lost,
 		sibling: release.NeedsSibling(a) && !a.Observed, receiver: release.NeedsReceiver(a), observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
-		past: pastOf(a), leases: dhcpLeasesOf(a), engineNet: a.EngineNetwork,
+		past: pastOf(a), rare: rareOf(a, in),
 	}
 	if len(a.Containers) > 0 {
 		r.ContainerID = a.Containers[0]
-	}
-	if a.Door != nil && a.Door.Name == state.DoorDocker {
-		r.dockerNet = in.shared(a.Door.Network)
-	}
-	if len(a.Containers) > 1 {
-		r.sharers = a.Containers[1:]
-	}
-	if !a.Healed.IsZero() {
-		r.healed = a.Healed.UnixNano()
 	}
 	if a.Phase == specs.PhaseEnded {
 		r.ended = a.Ended.UnixNano()
@@ -129,6 +154,9 @@ func isEngines(a *state.Attachment) bool {
 	return !a.Observed || len(a.Containers) > 0 && !strings.Contains(a.Containers[0], ":")
 }
 
+// linkID returns the place of the interface.
+func (r *record) linkID() linkID { return linkID{int(r.nsid), int(r.linkIndex)} }
+
 // isLive reports whether the attachment has not ended.
 func (r *record) isLive() bool { return r.phase != specs.PhaseEnded }
 
@@ -138,7 +166,7 @@ func (r *record) isDraining() bool { return !r.isLive() && r.slot != 0 }
 // keyFields returns the attachment's key fields, for the store.
 func (r *record) keyFields() *state.Attachment {
 	a := &state.Attachment{Cookie: r.cookie, Interface: r.Interface, Phase: r.phase,
-		Observed: r.observed, NSID: r.nsid, LinkIndex: r.linkIndex,
+		Observed: r.observed, NSID: int(r.nsid), LinkIndex: int(r.linkIndex),
 		Containers: []string{r.ContainerID}, Created: time.Unix(0, r.Created)}
 	if !r.isLive() {
 		a.Ended = time.Unix(0, r.ended)
@@ -151,11 +179,12 @@ func (r *record) keyFields() *state.Attachment {
 func (r *record) inheritFrom(old *record) {
 	if old != nil && old.Created == r.Created {
 		r.shown.Store(old.shown.Load())
-		if old.ContainerID == r.ContainerID && slices.Equal(old.sharers, r.sharers) {
+		if old.ContainerID == r.ContainerID && slices.Equal(old.rareFacts().sharers, r.rareFacts().sharers) {
 			r.asked.Store(old.asked.Load())
 		}
 		// An observed one may have another MAC.
-		if old.slot == r.slot && old.parentIndex == r.parentIndex && old.healed == r.healed && !r.observed {
+		if old.slot == r.slot && old.parentIndex == r.parentIndex &&
+			old.rareFacts().healed == r.rareFacts().healed && !r.observed {
 			r.registered.Store(old.registered.Load())
 		}
 	}

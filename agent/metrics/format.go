@@ -74,8 +74,10 @@ func labelOf(choice string) label {
 // Series are one series.
 func (f *Format) Prepare(e *Endpoint) {
 	e.labels = string(appendLabels(nil, f.traffic, e))
-	if i := strings.Index(e.labels, e.ContainerID); i >= 0 { // share one copy of the ID
-		e.ContainerID = e.labels[i : i+len(e.ContainerID)]
+	for _, value := range []*string{&e.ContainerID, &e.Name, &e.Pod} { // share the memory of equal text
+		if i := strings.Index(e.labels, *value); i >= 0 {
+			*value = e.labels[i : i+len(*value)]
+		}
 	}
 }
 
