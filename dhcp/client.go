@@ -104,8 +104,8 @@ type Memory struct {
 }
 
 // maxReply is the size in bytes of the largest message that is read: that of an
-// Ethernet frame. The time to read the domains in a message grows with the square of its size,
-// because of their compression pointers.
+// Ethernet frame. The codec takes time with the third power of a message's size to
+// read the domains in it (compression pointers in rfc1035label.FromBytes).
 const maxReply = 1500
 
 // Packet is a received message.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
 	"berth/specs"
 )
 
@@ -36,7 +38,7 @@ type Config4 struct {
 type Client4 struct {
 	leasing
 	cfg   Config4
-	xid   [4]byte
+	xid   dhcpv4.TransactionID
 	offer *Lease // of Requesting
 
 	// refusal is the NAK of another server than the lease's, to a broadcast REQUEST. The lease, or
@@ -74,7 +76,7 @@ func (c *Client4) enter(now time.Duration, s State) {
 
 func (c *Client4) newXID() {
 	n := c.random.Uint32()
-	c.xid = [4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+	c.xid = dhcpv4.TransactionID{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // Tick implements [Client].

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv6"
+
 	"berth/specs"
 )
 
@@ -41,7 +43,8 @@ type Config6 struct {
 type Client6 struct {
 	leasing
 	cfg   Config6
-	xid   [3]byte
+	duid  dhcpv6.DUID
+	xid   dhcpv6.TransactionID
 	offer *offer6 // the best so far
 }
 
@@ -53,7 +56,11 @@ type offer6 struct {
 
 // New6 returns a client in the state Init.
 func New6(cfg Config6) *Client6 {
-	return &Client6{leasing: newLeasing(cfg.Random), cfg: cfg}
+	duid, err := dhcpv6.DUIDFromBytes(cfg.DUID)
+	if err != nil {
+		duid = &dhcpv6.DUIDOpaque{Data: cfg.DUID}
+	}
+	return &Client6{leasing: newLeasing(cfg.Random), cfg: cfg, duid: duid}
 }
 
 // Resume6 returns a client that holds a lease of an earlier process. Call Tick.
@@ -72,7 +79,7 @@ func (c *Client6) Start(now time.Duration, m Memory) []Action {
 func (c *Client6) enter(now time.Duration, s State) {
 	c.state, c.sent, c.began = s, 0, now
 	n := c.random.Uint32()
-	c.xid = [3]byte{byte(n >> 16), byte(n >> 8), byte(n)}
+	c.xid = dhcpv6.TransactionID{byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // Tick implements [Client].

@@ -7,6 +7,6 @@
 // The package is pure. Time and randomness are inputs; received messages, timers and the
 // results of probes are events; messages to send, and changes of the lease, are the returned
 // actions. It opens no socket and changes no interface: dhcp/exchange does the first, package
-// hook and the program berth-dhcp the second. It imports its codec dhcp/wire, specs
+// hook and the program berth-dhcp the second. It imports the codec insomniacslk/dhcp, specs
 // and internal/text.
 package dhcp

@@ -4,11 +4,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+	"github.com/insomniacslk/dhcp/rfc1035label"
+
 	"berth/internal/text"
 	"berth/specs"
 )
@@ -23,25 +27,28 @@ func LinkLocal(mac specs.MAC) netip.Addr {
 		13: mac[3], 14: mac[4], 15: mac[5]})
 }
 
-func (c *Client6) send(now time.Duration, t wire.Type6, server *Lease, addr netip.Addr) Action {
-	elapsed := max(0, now-c.began).Round(10*time.Millisecond) / (10 * time.Millisecond)
-	m := &wire.Message6{Type: t, XID: c.xid, Client: c.cfg.DUID, Elapsed: uint16(min(0xffff, elapsed))}
+func (c *Client6) send(now time.Duration, t dhcpv6.MessageType, server *Lease, addr netip.Addr) Action {
+	m := &dhcpv6.Message{MessageType: t, TransactionID: c.xid}
+	m.AddOption(dhcpv6.OptClientID(c.duid))
 	if server != nil {
-		m.Server, _ = hex.DecodeString(server.ServerID) // of a reply, or a record that is checked when read
+		raw, _ := hex.DecodeString(server.ServerID) // of a reply, or a record that is checked when read
+		m.AddOption(&dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionServerID, OptionData: raw})
 	}
-	if t != wire.InformationRequest {
-		m.Identities = []wire.Identity{c.identity(addr)}
+	m.AddOption(dhcpv6.OptElapsedTime(min(0xffff*10*time.Millisecond, max(0, now-c.began))))
+	if t != dhcpv6.MessageTypeInformationRequest {
+		m.AddOption(c.identity(addr))
 	}
 	switch t {
-	case wire.Decline6, wire.Release6, wire.Confirm:
+	case dhcpv6.MessageTypeDecline, dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeConfirm:
 	default:
-		m.Requested = []uint16{wire.DNS6, wire.DomainSearch6, wire.NTP6}
-		if t != wire.InformationRequest {
-			m.FQDN, m.FQDNFlags = c.cfg.Hostname, updateDNS
+		m.AddOption(dhcpv6.OptRequestedOption(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList,
+			dhcpv6.OptionNTPServer))
+		if c.cfg.Hostname != "" && t != dhcpv6.MessageTypeInformationRequest {
+			m.AddOption(&dhcpv6.OptFQDN{Flags: updateDNS, DomainName: &rfc1035label.Labels{Labels: []string{c.cfg.Hostname}}})
 		}
 	}
-	c.counts[t.String()]++
-	return Action{Kind: Send, Type: t.String(), Payload: m.Bytes(), From: c.source(), To: allServers}
+	c.counts[typeName6(t)]++
+	return Action{Kind: Send, Type: typeName6(t), Payload: m.ToBytes(), From: c.source(), To: allServers}
 }
 
 func (c *Client6) source() netip.Addr {
@@ -51,30 +58,31 @@ func (c *Client6) source() netip.Addr {
 	return LinkLocal(c.cfg.MAC)
 }
 
+func typeName6(t dhcpv6.MessageType) string { return strings.ToLower(t.String()) }
+
 // updateDNS is the flag S of option 39: the server updates the AAAA record (RFC 4704
 // section 4.1).
 const updateDNS = 1
 
-func (c *Client6) identity(addr netip.Addr) wire.Identity {
-	ia := wire.Identity{ID: c.cfg.IAID}
+func (c *Client6) identity(addr netip.Addr) dhcpv6.Option {
+	ia := &dhcpv6.OptIANA{IaId: c.cfg.IAID}
 	if addr.Is6() {
-		ia.Addresses = []wire.Address6{{Addr: addr}}
+		ia.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: addr.AsSlice()})
 	}
 	return ia
 }
 
 // leaseOf returns the lease of an Advertise or Reply, or the reason for refusing it.
-func (c *Client6) leaseOf(m *wire.Message6, p Packet) (*Lease, error) {
-	if s := m.Status; s != nil && s.Code != wire.Success {
+func (c *Client6) leaseOf(m *dhcpv6.Message, p Packet) (*Lease, error) {
+	if s := m.Options.Status(); s != nil && s.StatusCode != iana.StatusSuccess {
 		return nil, statusError(s)
 	}
 	l := c.optionsOf(m, p)
-	for i := range m.Identities {
-		ia := &m.Identities[i]
-		if ia.ID != c.cfg.IAID {
+	for _, ia := range m.Options.IANA() {
+		if ia.IaId != c.cfg.IAID {
 			continue
 		}
-		if s := ia.Status; s != nil && s.Code != wire.Success {
+		if s := ia.Options.Status(); s != nil && s.StatusCode != iana.StatusSuccess {
 			return nil, statusError(s)
 		}
 		return l, c.setAddress(l, ia)
@@ -82,21 +90,22 @@ func (c *Client6) leaseOf(m *wire.Message6, p Packet) (*Lease, error) {
 	return nil, errors.New("it has no address (IA_NA) for this client")
 }
 
-func statusError(s *wire.Status) error {
-	said := text.Printable(strings.ToValidUTF8(s.Said[:min(len(s.Said), 80)], ""))
+func statusError(s *dhcpv6.OptStatusCode) error {
+	said := text.Printable(strings.ToValidUTF8(s.StatusMessage[:min(len(s.StatusMessage), 80)], ""))
 	if said == "" {
-		return errors.New(s.Code.String())
+		return errors.New(s.StatusCode.String())
 	}
-	return fmt.Errorf("%s: %q", s.Code, said)
+	return fmt.Errorf("%s: %q", s.StatusCode, said)
 }
 
 // setAddress sets the address and the lifetimes of the first usable address.
-func (c *Client6) setAddress(l *Lease, ia *wire.Identity) error {
+func (c *Client6) setAddress(l *Lease, ia *dhcpv6.OptIANA) error {
 	err := errors.New("it has no address (IA_NA) for this client")
-	for _, a := range ia.Addresses {
-		addr, valid, preferred := a.Addr, specs.Seconds(a.Valid), specs.Seconds(a.Preferred)
+	for _, a := range ia.Options.Addresses() {
+		addr, _ := netip.AddrFromSlice(a.IPv6Addr)
+		valid, preferred := secondsOf(a.ValidLifetime), secondsOf(a.PreferredLifetime)
 		switch {
-		case addr.Is4In6() || !specs.IsUnicast(addr) || addr.IsLinkLocalUnicast():
+		case !addr.Is6() || addr.Is4In6() || !specs.IsUnicast(addr) || addr.IsLinkLocalUnicast():
 			err = fmt.Errorf("no host can have the address %s", addr)
 		case valid == 0 || preferred > valid:
 			err = fmt.Errorf("the lifetimes of %s are %d s (preferred) and %d s (valid)", addr, preferred, valid)
@@ -104,7 +113,7 @@ func (c *Client6) setAddress(l *Lease, ia *wire.Identity) error {
 			err = fmt.Errorf("%s: %s", addr, c.cfg.Foreign(addr))
 		default:
 			l.Address, l.Lifetime, l.Preferred = netip.PrefixFrom(addr, addr.BitLen()), valid, preferred
-			l.setTimes6(specs.Seconds(ia.T1), specs.Seconds(ia.T2))
+			l.setTimes6(secondsOf(ia.T1), secondsOf(ia.T2))
 			return nil
 		}
 	}
@@ -129,17 +138,33 @@ func (l *Lease) setTimes6(t1, t2 specs.Seconds) {
 	}
 }
 
+// secondsOf reverses the codec, which multiplies by a second.
+func secondsOf(d time.Duration) specs.Seconds { return specs.Seconds(d / time.Second) }
+
 // optionsOf returns a lease without an address, with everything else of a message.
-func (c *Client6) optionsOf(m *wire.Message6, p Packet) *Lease {
-	return &Lease{DHCPLease: specs.DHCPLease{
+func (c *Client6) optionsOf(m *dhcpv6.Message, p Packet) *Lease {
+	l := &Lease{DHCPLease: specs.DHCPLease{
 		Server: p.From, ServerMAC: p.MAC, ClientID: hex.EncodeToString(c.cfg.DUID), Hostname: c.cfg.Hostname,
-		ServerID: hex.EncodeToString(m.Server), DNS: usable6(m.DNS), NTP: usable6(m.NTP), Search: domainsOf(m.Search...),
 	}}
+	l.ServerID, _ = serverID(m)
+	l.DNS, l.NTP = usable6(m.Options.DNS()), usable6(m.Options.NTPServers())
+	if search := m.Options.DomainSearchList(); search != nil {
+		l.Search = domainsOf(search.Labels...)
+	}
+	return l
 }
 
-func usable6(addrs []netip.Addr) (all []netip.Addr) {
-	for _, a := range addrs {
-		if specs.IsUnicast(a) && len(all) < maxServers {
+func serverID(m *dhcpv6.Message) (string, bool) {
+	id := m.Options.ServerID()
+	if id == nil {
+		return "", false
+	}
+	return hex.EncodeToString(id.ToBytes()), true
+}
+
+func usable6(ips []net.IP) (all []netip.Addr) {
+	for _, ip := range ips {
+		if a, ok := netip.AddrFromSlice(ip); ok && a.Is6() && specs.IsUnicast(a) && len(all) < maxServers {
 			all = append(all, a)
 		}
 	}
@@ -147,23 +172,23 @@ func usable6(addrs []netip.Addr) (all []netip.Addr) {
 }
 
 // statusOf returns the status of the client's IA, or of the whole message.
-func statusOf(m *wire.Message6, iaid [4]byte) wire.Code {
-	for _, ia := range m.Identities {
-		if ia.ID == iaid && ia.Status != nil {
-			return ia.Status.Code
+func statusOf(m *dhcpv6.Message, iaid [4]byte) iana.StatusCode {
+	for _, ia := range m.Options.IANA() {
+		if s := ia.Options.Status(); ia.IaId == iaid && s != nil {
+			return s.StatusCode
 		}
 	}
-	if m.Status != nil {
-		return m.Status.Code
+	if s := m.Options.Status(); s != nil {
+		return s.StatusCode
 	}
-	return wire.Success
+	return iana.StatusSuccess
 }
 
 // ended reports whether a reply gives an address the valid lifetime 0.
-func ended(m *wire.Message6, iaid [4]byte, addr netip.Addr) bool {
-	for _, ia := range m.Identities {
-		for _, a := range ia.Addresses {
-			if ia.ID == iaid && a.Addr == addr && a.Valid == 0 {
+func ended(m *dhcpv6.Message, iaid [4]byte, addr netip.Addr) bool {
+	for _, ia := range m.Options.IANA() {
+		for _, a := range ia.Options.Addresses() {
+			if got, _ := netip.AddrFromSlice(a.IPv6Addr); ia.IaId == iaid && got == addr && a.ValidLifetime == 0 {
 				return true
 			}
 		}

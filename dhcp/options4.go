@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/rfc1035label"
+
 	"berth/specs"
 )
 
@@ -20,25 +22,25 @@ const (
 
 // setOptions4 sets the values of the options that berth uses or shows. Values that
 // make no sense are dropped.
-func (l *Lease) setOptions4(m *wire.Message4) {
-	l.Routers = l.usable4(m, wire.Router)
-	l.DNS = l.usable4(m, wire.DNS4)
-	l.NTP = l.usable4(m, wire.NTP4)
+func (l *Lease) setOptions4(m *dhcpv4.DHCPv4) {
+	l.Routers = l.usable4(m, dhcpv4.OptionRouter)
+	l.DNS = l.usable4(m, dhcpv4.OptionDomainNameServer)
+	l.NTP = l.usable4(m, dhcpv4.OptionNTPServers)
 	l.Routes = l.classless(m)
 	if len(l.Routes) == 0 {
 		l.Routes = l.classful(m)
 	}
-	if raw := m.Options[wire.InterfaceMTU]; len(raw) == 2 {
+	if raw := m.GetOneOption(dhcpv4.OptionInterfaceMTU); len(raw) == 2 {
 		if mtu := int(raw[0])<<8 | int(raw[1]); mtu >= minMTU4 {
 			l.MTU = mtu
 		}
 	}
-	if domains := domainsOf(strings.TrimRight(string(m.Options[wire.DomainName]), "\x00")); len(domains) > 0 {
+	if domains := domainsOf(strings.TrimRight(string(m.GetOneOption(dhcpv4.OptionDomainName)), "\x00")); len(domains) > 0 {
 		l.Domain = domains[0]
 	}
-	if raw := m.Options[wire.DomainSearch4]; raw != nil {
-		if names, err := wire.Names(raw); err == nil {
-			l.Search = domainsOf(names...)
+	if raw := m.GetOneOption(dhcpv4.OptionDNSDomainSearchList); raw != nil {
+		if labels, err := rfc1035label.FromBytes(raw); err == nil {
+			l.Search = domainsOf(labels.Labels...)
 		}
 	}
 }
@@ -48,8 +50,8 @@ func (l *Lease) setOptions4(m *wire.Message4) {
 const minMTU4 = 576
 
 // usable4 returns the addresses of an option that hosts other than the client can have.
-func (l *Lease) usable4(m *wire.Message4, option byte) (all []netip.Addr) {
-	raw := m.Options[option]
+func (l *Lease) usable4(m *dhcpv4.DHCPv4, o dhcpv4.OptionCode) (all []netip.Addr) {
+	raw := m.GetOneOption(o)
 	for ; len(raw) >= net.IPv4len && len(all) < maxServers; raw = raw[net.IPv4len:] {
 		if a := netip.AddrFrom4([4]byte(raw)); l.canBe(a) && !slices.Contains(all, a) {
 			all = append(all, a)
@@ -66,16 +68,22 @@ func (l *Lease) canBe(a netip.Addr) bool {
 
 // classless returns the routes of option 121 (RFC 3442). If one cannot be read, it
 // returns none.
-func (l *Lease) classless(m *wire.Message4) (all []specs.Route) {
-	for _, r := range m.Routes() {
-		all = l.withRoute(all, r.To, r.Via)
+func (l *Lease) classless(m *dhcpv4.DHCPv4) (all []specs.Route) {
+	var routes dhcpv4.Routes
+	raw := m.GetOneOption(dhcpv4.OptionClasslessStaticRoute)
+	if raw == nil || routes.FromBytes(raw) != nil {
+		return nil
+	}
+	for _, r := range routes {
+		ones, _ := r.Dest.Mask.Size()
+		all = l.withRoute(all, netip.PrefixFrom(addr4(r.Dest.IP), ones).Masked(), addr4(r.Router))
 	}
 	return all
 }
 
 // classful returns the routes to hosts of option 33 (RFC 2132 section 5.8).
-func (l *Lease) classful(m *wire.Message4) (all []specs.Route) {
-	raw := m.Options[wire.StaticRoutes]
+func (l *Lease) classful(m *dhcpv4.DHCPv4) (all []specs.Route) {
+	raw := m.GetOneOption(dhcpv4.OptionStaticRoutingTable)
 	for ; len(raw) >= 2*net.IPv4len; raw = raw[2*net.IPv4len:] {
 		to := netip.AddrFrom4([4]byte(raw))
 		if !to.IsUnspecified() { // a default route is not allowed here

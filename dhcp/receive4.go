@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 // Receive implements [Client].
@@ -13,7 +13,7 @@ func (c *Client4) Receive(now time.Duration, p Packet) []Action {
 	if len(p.Payload) < 8 || len(p.Payload) > maxReply || [4]byte(p.Payload[4:]) != c.xid {
 		return nil
 	}
-	m, err := wire.Parse4(p.Payload)
+	m, err := parse4(p.Payload)
 	if err != nil {
 		c.seen.add("%s (%s) sent a message that cannot be read", p.From, p.MAC)
 		return nil
@@ -21,16 +21,16 @@ func (c *Client4) Receive(now time.Duration, p Packet) []Action {
 	if !c.isMine(m) {
 		return nil
 	}
-	switch t := m.Type(); t {
-	case wire.Offer, wire.Ack, wire.Nak:
-		c.counts[t.String()]++
+	switch t := m.MessageType(); t {
+	case dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeAck, dhcpv4.MessageTypeNak:
+		c.counts[typeName4(t)]++
 	}
-	switch m.Type() {
-	case wire.Offer:
+	switch m.MessageType() {
+	case dhcpv4.MessageTypeOffer:
 		return c.offered(now, m, p)
-	case wire.Ack:
+	case dhcpv4.MessageTypeAck:
 		return c.acknowledged(now, m, p)
-	case wire.Nak:
+	case dhcpv4.MessageTypeNak:
 		return c.refused(now, m, p)
 	}
 	return nil
@@ -42,21 +42,21 @@ func (c *Client4) Offer(p Packet) (l *Lease, ok bool, err error) {
 	if len(p.Payload) > maxReply {
 		return nil, false, nil
 	}
-	m, err := wire.Parse4(p.Payload)
-	if err != nil || !c.isMine(m) || m.Type() != wire.Offer {
+	m, err := parse4(p.Payload)
+	if err != nil || !c.isMine(m) || m.MessageType() != dhcpv4.MessageTypeOffer {
 		return nil, false, nil
 	}
 	l, err = c.leaseOf(m, p)
 	return l, true, err
 }
 
-func (c *Client4) offered(now time.Duration, m *wire.Message4, p Packet) []Action {
+func (c *Client4) offered(now time.Duration, m *dhcpv4.DHCPv4, p Packet) []Action {
 	if c.state != Selecting {
 		return nil
 	}
 	l, err := c.leaseOf(m, p)
 	if err != nil {
-		c.seen.add("%s (%s) offered %s: refused, %v", sender(m, p), p.MAC, m.Your, err)
+		c.seen.add("%s (%s) offered %s: refused, %v", sender(m, p), p.MAC, m.YourIPAddr, err)
 		return nil
 	}
 	c.offer = l
@@ -64,7 +64,7 @@ func (c *Client4) offered(now time.Duration, m *wire.Message4, p Packet) []Actio
 	return c.request(now)
 }
 
-func (c *Client4) acknowledged(now time.Duration, m *wire.Message4, p Packet) []Action {
+func (c *Client4) acknowledged(now time.Duration, m *dhcpv4.DHCPv4, p Packet) []Action {
 	switch c.state {
 	case Requesting, Rebooting, Confirming, Renewing, Rebinding:
 	default:
@@ -75,13 +75,13 @@ func (c *Client4) acknowledged(now time.Duration, m *wire.Message4, p Packet) []
 		return nil // of a server that was not chosen
 	}
 	if err != nil {
-		c.seen.add("%s (%s) acknowledged %s: refused, %v", sender(m, p), p.MAC, m.Your, err)
+		c.seen.add("%s (%s) acknowledged %s: refused, %v", sender(m, p), p.MAC, m.YourIPAddr, err)
 		return nil
 	}
 	return c.take(l)
 }
 
-func (c *Client4) refused(now time.Duration, m *wire.Message4, p Packet) []Action {
+func (c *Client4) refused(now time.Duration, m *dhcpv4.DHCPv4, p Packet) []Action {
 	from := sender(m, p)
 	said := fmt.Sprintf("%s (%s) refused the request (NAK)%s", from, p.MAC, said4(m))
 	switch c.state {

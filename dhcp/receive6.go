@@ -1,12 +1,11 @@
 package dhcp
 
 import (
-	"bytes"
-	"encoding/hex"
 	"fmt"
 	"time"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
 )
 
 // Receive implements [Client].
@@ -17,7 +16,7 @@ func (c *Client6) Receive(now time.Duration, p Packet) []Action {
 	if len(p.Payload) < 4 || len(p.Payload) > maxReply || [3]byte(p.Payload[1:]) != c.xid {
 		return nil
 	}
-	m, err := wire.Parse6(p.Payload)
+	m, err := dhcpv6.MessageFromBytes(p.Payload)
 	if err != nil {
 		c.seen.add("%s (%s) sent a message that cannot be read", p.From, p.MAC)
 		return nil
@@ -25,22 +24,23 @@ func (c *Client6) Receive(now time.Duration, p Packet) []Action {
 	if !c.isMine(m) {
 		return nil
 	}
-	switch m.Type {
-	case wire.Advertise, wire.Reply:
-		c.counts[m.Type.String()]++
+	switch t := m.MessageType; t {
+	case dhcpv6.MessageTypeAdvertise, dhcpv6.MessageTypeReply:
+		c.counts[typeName6(t)]++
 	}
-	switch m.Type {
-	case wire.Advertise:
+	switch m.MessageType {
+	case dhcpv6.MessageTypeAdvertise:
 		return c.offered(now, m, p)
-	case wire.Reply:
+	case dhcpv6.MessageTypeReply:
 		return c.replied(now, m, p)
 	}
 	return nil
 }
 
 // isMine reports whether a message is a server's answer to this client.
-func (c *Client6) isMine(m *wire.Message6) bool {
-	return m.XID == c.xid && m.Client != nil && bytes.Equal(m.Client, c.cfg.DUID) && m.Server != nil
+func (c *Client6) isMine(m *dhcpv6.Message) bool {
+	id := m.Options.ClientID()
+	return m.TransactionID == c.xid && id != nil && id.Equal(c.duid) && m.Options.ServerID() != nil
 }
 
 // Offer is [Client4.Offer].
@@ -48,8 +48,8 @@ func (c *Client6) Offer(p Packet) (l *Lease, ok bool, err error) {
 	if p.Router || len(p.Payload) > maxReply {
 		return nil, false, nil
 	}
-	m, err := wire.Parse6(p.Payload)
-	if err != nil || !c.isMine(m) || m.Type != wire.Advertise {
+	m, err := dhcpv6.MessageFromBytes(p.Payload)
+	if err != nil || !c.isMine(m) || m.MessageType != dhcpv6.MessageTypeAdvertise {
 		return nil, false, nil
 	}
 	l, err = c.leaseOf(m, p)
@@ -76,7 +76,7 @@ func (c *Client6) inform(l *Lease) []Action {
 	return []Action{{Kind: Unmanaged, Lease: l}}
 }
 
-func (c *Client6) offered(now time.Duration, m *wire.Message6, p Packet) []Action {
+func (c *Client6) offered(now time.Duration, m *dhcpv6.Message, p Packet) []Action {
 	if c.state != Selecting {
 		return nil
 	}
@@ -85,24 +85,25 @@ func (c *Client6) offered(now time.Duration, m *wire.Message6, p Packet) []Actio
 		c.seen.add("%s (%s) made an offer: refused, %v", p.From, p.MAC, err)
 		return nil
 	}
+	preference := m.Options.Preference()
 	if c.offer == nil {
 		c.wake = now + offersWait
 	}
-	if c.offer == nil || m.Preference > c.offer.preference {
-		c.offer = &offer6{l, m.Preference}
+	if c.offer == nil || preference > c.offer.preference {
+		c.offer = &offer6{l, preference}
 	}
-	if m.Preference == 255 { // section 18.2.9
+	if preference == 255 { // section 18.2.9
 		return c.choose(now)
 	}
 	return nil
 }
 
-func (c *Client6) replied(now time.Duration, m *wire.Message6, p Packet) []Action {
+func (c *Client6) replied(now time.Duration, m *dhcpv6.Message, p Packet) []Action {
 	switch c.state {
 	case Informing:
 		return c.inform(c.optionsOf(m, p))
 	case Confirming:
-		if m.Status != nil && m.Status.Code == wire.NotOnLink {
+		if status := m.Options.Status(); status != nil && status.StatusCode == iana.StatusNotOnLink {
 			return c.lose(now, fmt.Sprintf("%s (%s) says that the address does not belong on this link", p.From, p.MAC))
 		}
 		c.bind(c.lease)
@@ -118,7 +119,7 @@ func (c *Client6) replied(now time.Duration, m *wire.Message6, p Packet) []Actio
 }
 
 // leased takes the reply to a Request, Renew or Rebind.
-func (c *Client6) leased(now time.Duration, m *wire.Message6, p Packet) []Action {
+func (c *Client6) leased(now time.Duration, m *dhcpv6.Message, p Packet) []Action {
 	l, err := c.leaseOf(m, p)
 	if err != nil {
 		return c.refused(now, m, p, err)
@@ -127,7 +128,7 @@ func (c *Client6) leased(now time.Duration, m *wire.Message6, p Packet) []Action
 }
 
 // refused takes a reply without a usable lease (section 18.2.10.1).
-func (c *Client6) refused(now time.Duration, m *wire.Message6, p Packet, why error) []Action {
+func (c *Client6) refused(now time.Duration, m *dhcpv6.Message, p Packet, why error) []Action {
 	c.seen.add("%s (%s) replied: refused, %v", p.From, p.MAC, why)
 	status := statusOf(m, c.cfg.IAID)
 	switch {
@@ -136,10 +137,13 @@ func (c *Client6) refused(now time.Duration, m *wire.Message6, p Packet, why err
 		c.setBack(now, 0, longestWait6)
 	case c.state == Requesting:
 		return c.giveUpOffer(now)
-	case status == wire.NoBinding:
-		asked := *c.lease
-		asked.ServerID = hex.EncodeToString(m.Server)
-		c.offer = &offer6{Lease: &asked}
+	case status == iana.StatusNoBinding:
+		c.offer = &offer6{Lease: c.lease}
+		if id, ok := serverID(m); ok {
+			asked := *c.lease
+			asked.ServerID = id
+			c.offer.Lease = &asked
+		}
 		return c.choose(now)
 	case ended(m, c.cfg.IAID, c.lease.Address.Addr()):
 		return c.lose(now, fmt.Sprintf("%s (%s) ended the lease", p.From, p.MAC))

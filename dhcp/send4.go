@@ -4,7 +4,8 @@ import (
 	"net/netip"
 	"time"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
 	"berth/specs"
 )
 
@@ -12,61 +13,60 @@ func (c *Client4) discover(now time.Duration) []Action {
 	if c.state != Selecting {
 		c.enter(now, Selecting)
 	}
-	m := c.message(now, wire.Discover)
+	m := c.message(now, dhcpv4.MessageTypeDiscover)
 	if c.wish.Is4() {
-		m.Options[wire.RequestedAddress] = c.wish.AsSlice()
+		m.UpdateOption(dhcpv4.OptRequestedIPAddress(c.wish.AsSlice()))
 	}
 	return c.broadcast(now, m)
 }
 
 // request sends the REQUEST of the current state (RFC 2131 section 4.3.2, table 4).
 func (c *Client4) request(now time.Duration) []Action {
-	m := c.message(now, wire.Request4)
+	m := c.message(now, dhcpv4.MessageTypeRequest)
 	c.asked = now
 	switch c.state {
 	case Requesting:
-		m.Options[wire.RequestedAddress] = c.offer.Address.Addr().AsSlice()
-		m.Options[wire.ServerIdentifier] = c.offer.Server.AsSlice()
+		m.UpdateOption(dhcpv4.OptRequestedIPAddress(c.offer.Address.Addr().AsSlice()))
+		m.UpdateOption(dhcpv4.OptServerIdentifier(c.offer.Server.AsSlice()))
 	case Rebooting:
-		m.Options[wire.RequestedAddress] = c.wish.AsSlice()
+		m.UpdateOption(dhcpv4.OptRequestedIPAddress(c.wish.AsSlice()))
 	case Confirming:
-		m.Options[wire.RequestedAddress] = c.lease.Address.Addr().AsSlice()
+		m.UpdateOption(dhcpv4.OptRequestedIPAddress(c.lease.Address.Addr().AsSlice()))
 	case Renewing, Rebinding:
-		m.Client = c.lease.Address.Addr()
+		m.ClientIPAddr = c.lease.Address.Addr().AsSlice()
 		return c.extend(now, m)
 	}
 	return c.broadcast(now, m)
 }
 
 // extend sends a REQUEST for the lease in use: to its server, or from T2 on to all.
-func (c *Client4) extend(now time.Duration, m *wire.Message4) []Action {
+func (c *Client4) extend(now time.Duration, m *dhcpv4.DHCPv4) []Action {
 	until := c.t2()
 	send := Action{Kind: Send, Type: "request", From: c.lease.Address.Addr(), To: c.lease.Server, MAC: c.lease.ServerMAC}
 	if c.state == Rebinding {
 		until = c.lease.after(c.lease.Lifetime)
 		send.To, send.MAC = limitedBroadcast, specs.MAC{}
 	}
-	send.Payload = m.Bytes()
+	send.Payload = m.ToBytes()
 	c.counts[send.Type]++
 	c.sent++
 	c.wake = now + extendWait(c.random, c.lease, until-now)
 	return []Action{send}
 }
 
-func (c *Client4) broadcast(now time.Duration, m *wire.Message4) []Action {
+func (c *Client4) broadcast(now time.Duration, m *dhcpv4.DHCPv4) []Action {
 	c.wake = now + backoff(c.random, firstWait, longestWait4, c.sent)
 	c.sent++
 	return []Action{c.send(m, limitedBroadcast, specs.MAC{})}
 }
 
-func (c *Client4) send(m *wire.Message4, to netip.Addr, mac specs.MAC) Action {
-	from := m.Client
+func (c *Client4) send(m *dhcpv4.DHCPv4, to netip.Addr, mac specs.MAC) Action {
+	from, _ := netip.AddrFromSlice(m.ClientIPAddr.To4())
 	if !from.IsValid() {
 		from = netip.IPv4Unspecified()
 	}
-	name := m.Type().String()
-	c.counts[name]++
-	return Action{Kind: Send, Type: name, Payload: m.Bytes(), From: from, To: to, MAC: mac}
+	c.counts[typeName4(m.MessageType())]++
+	return Action{Kind: Send, Type: typeName4(m.MessageType()), Payload: m.ToBytes(), From: from, To: to, MAC: mac}
 }
 
 // Decline implements [Client].
@@ -75,9 +75,9 @@ func (c *Client4) Decline(now time.Duration) []Action {
 		return nil
 	}
 	l, least := c.pending, time.Duration(0)
-	m := c.message(now, wire.Decline4)
-	m.Options[wire.RequestedAddress] = l.Address.Addr().AsSlice()
-	m.Options[wire.ServerIdentifier] = l.Server.AsSlice()
+	m := c.message(now, dhcpv4.MessageTypeDecline)
+	m.UpdateOption(dhcpv4.OptRequestedIPAddress(l.Address.Addr().AsSlice()))
+	m.UpdateOption(dhcpv4.OptServerIdentifier(l.Server.AsSlice()))
 	c.seen.add("%s leased %s, which another host has", l.Server, l.Address)
 	if c.setbacks > 0 {
 		least = declineWait
@@ -105,9 +105,9 @@ func (c *Client4) Release(now time.Duration) []Action {
 		return nil
 	}
 	c.newXID()
-	m := c.message(now, wire.Release4)
-	m.Seconds, m.Flags = 0, 0
-	m.Client = l.Address.Addr()
-	m.Options[wire.ServerIdentifier] = l.Server.AsSlice()
+	m := c.message(now, dhcpv4.MessageTypeRelease)
+	m.NumSeconds, m.Flags = 0, 0
+	m.ClientIPAddr = l.Address.Addr().AsSlice()
+	m.UpdateOption(dhcpv4.OptServerIdentifier(l.Server.AsSlice()))
 	return []Action{c.send(m, l.Server, l.ServerMAC)}
 }

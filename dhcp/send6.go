@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"berth/dhcp/wire"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
 func (c *Client6) solicit(now time.Duration) []Action {
@@ -12,11 +12,11 @@ func (c *Client6) solicit(now time.Duration) []Action {
 		c.enter(now, Selecting)
 		c.offer = nil
 	}
-	return c.transmit(now, wire.Solicit, nil, c.wish)
+	return c.transmit(now, dhcpv6.MessageTypeSolicit, nil, c.wish)
 }
 
 // transmit sends a message to all servers and sets the time of the next one.
-func (c *Client6) transmit(now time.Duration, t wire.Type6, server *Lease, addr netip.Addr) []Action {
+func (c *Client6) transmit(now time.Duration, t dhcpv6.MessageType, server *Lease, addr netip.Addr) []Action {
 	c.wake = now + backoff(c.random, firstWait, longestWait6, c.sent)
 	c.sent++
 	c.asked = now
@@ -27,23 +27,23 @@ func (c *Client6) transmit(now time.Duration, t wire.Type6, server *Lease, addr 
 func (c *Client6) again(now time.Duration) []Action {
 	switch c.state {
 	case Requesting:
-		return c.transmit(now, wire.Request6, c.offer.Lease, c.offer.Address.Addr())
+		return c.transmit(now, dhcpv6.MessageTypeRequest, c.offer.Lease, c.offer.Address.Addr())
 	case Confirming:
-		return c.transmit(now, wire.Confirm, nil, c.lease.Address.Addr())
+		return c.transmit(now, dhcpv6.MessageTypeConfirm, nil, c.lease.Address.Addr())
 	case Informing:
-		return c.transmit(now, wire.InformationRequest, nil, netip.Addr{})
+		return c.transmit(now, dhcpv6.MessageTypeInformationRequest, nil, netip.Addr{})
 	case Declining:
-		return c.transmit(now, wire.Decline6, c.pending, c.pending.Address.Addr())
+		return c.transmit(now, dhcpv6.MessageTypeDecline, c.pending, c.pending.Address.Addr())
 	case Releasing:
-		sent := c.transmit(now, wire.Release6, c.pending, c.pending.Address.Addr())
+		sent := c.transmit(now, dhcpv6.MessageTypeRelease, c.pending, c.pending.Address.Addr())
 		c.wake = now + backoff(c.random, releaseWait, longestWait6, c.sent-1)
 		return sent
 	case Renewing:
-		sent := c.transmit(now, wire.Renew, c.lease, c.lease.Address.Addr())
+		sent := c.transmit(now, dhcpv6.MessageTypeRenew, c.lease, c.lease.Address.Addr())
 		c.wake = now + extendWait(c.random, c.lease, c.t2()-now)
 		return sent
 	case Rebinding:
-		sent := c.transmit(now, wire.Rebind, nil, c.lease.Address.Addr())
+		sent := c.transmit(now, dhcpv6.MessageTypeRebind, nil, c.lease.Address.Addr())
 		c.wake = now + extendWait(c.random, c.lease, c.lease.after(c.lease.Lifetime)-now)
 		return sent
 	}

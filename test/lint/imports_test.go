@@ -38,7 +38,7 @@ var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
 	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text", "berth/internal/onestack",
 	"berth/internal/plain", "berth/internal/random", "berth/internal/digest",
-	"berth/internal/release", "berth/internal/hostshim", "berth/dhcp", "berth/dhcp/exchange", "berth/dhcp/wire",
+	"berth/internal/release", "berth/internal/hostshim", "berth/dhcp", "berth/dhcp/exchange",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/bpf/sys", "berth/specs",
 	"berth/engine/wrapper", // parses a runtime's command line; imports only Go's library
 }
@@ -55,6 +55,7 @@ var hookMayNot = []string{
 var hookModules = []string{
 	"github.com/pelletier/go-toml/v2",
 	"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "go.etcd.io/bbolt", "golang.org/x/sys",
+	"github.com/insomniacslk/dhcp", "github.com/u-root/uio", "github.com/josharian/native", "github.com/pierrec/lz4/v4", // uio's, of which the linker keeps nothing
 }
 
 // pkg is the part of `go list -json` that this file reads.
