@@ -147,7 +147,8 @@ func (m *Maps) forgetParent(ifindex int) error {
 	if err := m.dropParentKey(ifindex, p.MAC); err != nil {
 		return err
 	}
-	if kept := (parentValue{Slot: p.Slot, Flags: p.Flags & parentIPvlan}); kept != (parentValue{}) {
+	kept := parentValue{Slot: p.Slot, Flags: p.Flags & (parentIPvlan | parentEnforces | parentUnmarked)}
+	if kept != (parentValue{}) {
 		return setUnlessEqual(m, mapParents, uint32(ifindex), kept)
 	}
 	return deleteIf(m, mapParents, uint32(ifindex), func(v parentValue) bool { return v.Slot == 0 })

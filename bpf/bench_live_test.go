@@ -45,6 +45,12 @@ func BenchmarkDatapath(b *testing.B) {
 				testnet.In(b, x.ns, func() { raceCost(b, bare[1], frame, empty, loadedProgram(x.receiver)) })
 			})
 		}
+		b.Run(fmt.Sprintf("guard/%d", endpoints), func(b *testing.B) {
+			must(b, x.maps.open[mapDrops].Put(uint32(0), dropsValue{})) // so that frames are marked
+			testnet.In(b, x.ns, func() {
+				raceCost(b, bare[1], ethernet(macHost, macHost, 0x800, ip4(6, ipB, ipA, tcp(12, 1000))), empty, loadedProgram(x.guard))
+			})
+		})
 		if endpoints > coldMACs {
 			b.Run(fmt.Sprintf("2-sibling-cold/%d", endpoints), func(b *testing.B) {
 				testnet.In(b, x.ns, func() { x.raceCold(b, hash) })

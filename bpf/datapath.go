@@ -20,8 +20,9 @@ type Datapath struct {
 	cookie uint64                // of the namespace of the parents
 	links  map[linkKey]*sys.Link // that this process keeps open, by parent and direction
 
-	noSibling error // why the programs on endpoints' own interfaces do nothing
-	withheld  bool  // hooks must not attach to parents
+	shims     map[int]bool // the host's interfaces with the shim program, on a kernel without tcx
+	noSibling error        // why the programs on endpoints' own interfaces do nothing
+	withheld  bool         // hooks must not attach to parents
 
 	// Load sets all programs, a hook (AttachParent) only ingress and egress; withPinned sets
 	// none. The others are nil.
@@ -29,6 +30,8 @@ type Datapath struct {
 	egress   program
 	sibling  program
 	receiver program
+	guard    program
+	shim     program
 	owner    program // attached nowhere: it finds the namespace of an interface
 }
 
@@ -60,7 +63,7 @@ func (d *Datapath) Close() error {
 	d.tc.Close()
 	d.releaseLinks()
 	errs := []error{d.maps.Close()}
-	for _, p := range []program{d.ingress, d.egress, d.sibling, d.receiver, d.owner} {
+	for _, p := range []program{d.ingress, d.egress, d.sibling, d.receiver, d.guard, d.shim, d.owner} {
 		if p != nil {
 			errs = append(errs, p.Close())
 		}
@@ -74,6 +77,8 @@ const (
 	pinEgress   = "egress"
 	pinSibling  = "sibling"
 	pinReceiver = "receiver"
+	pinGuard    = "guard"
+	pinShim     = "shim"
 )
 
 // pinLayout is the pinned map that describes the layout of the others. The size of a value

@@ -37,9 +37,11 @@ const (
 	datapathMapViolations      = "violations"
 	datapathMapVlans           = "vlans"
 	datapathProgBerthEgress    = "berth_egress"
+	datapathProgBerthGuard     = "berth_guard"
 	datapathProgBerthIngress   = "berth_ingress"
 	datapathProgBerthOwner     = "berth_owner"
 	datapathProgBerthReceiver  = "berth_receiver"
+	datapathProgBerthShim      = "berth_shim"
 	datapathProgBerthSibling   = "berth_sibling"
 	datapathVarHaveKernelTypes = "have_kernel_types"
 	datapathVarHaveNetnsCookie = "have_netns_cookie"
@@ -91,9 +93,11 @@ type datapathSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type datapathProgramSpecs struct {
 	BerthEgress   *ebpf.ProgramSpec `ebpf:"berth_egress"`
+	BerthGuard    *ebpf.ProgramSpec `ebpf:"berth_guard"`
 	BerthIngress  *ebpf.ProgramSpec `ebpf:"berth_ingress"`
 	BerthOwner    *ebpf.ProgramSpec `ebpf:"berth_owner"`
 	BerthReceiver *ebpf.ProgramSpec `ebpf:"berth_receiver"`
+	BerthShim     *ebpf.ProgramSpec `ebpf:"berth_shim"`
 	BerthSibling  *ebpf.ProgramSpec `ebpf:"berth_sibling"`
 }
 
@@ -217,18 +221,22 @@ type datapathVariables struct {
 // It can be passed to loadDatapathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type datapathPrograms struct {
 	BerthEgress   *ebpf.Program `ebpf:"berth_egress"`
+	BerthGuard    *ebpf.Program `ebpf:"berth_guard"`
 	BerthIngress  *ebpf.Program `ebpf:"berth_ingress"`
 	BerthOwner    *ebpf.Program `ebpf:"berth_owner"`
 	BerthReceiver *ebpf.Program `ebpf:"berth_receiver"`
+	BerthShim     *ebpf.Program `ebpf:"berth_shim"`
 	BerthSibling  *ebpf.Program `ebpf:"berth_sibling"`
 }
 
 func (p *datapathPrograms) Close() error {
 	return _DatapathClose(
 		p.BerthEgress,
+		p.BerthGuard,
 		p.BerthIngress,
 		p.BerthOwner,
 		p.BerthReceiver,
+		p.BerthShim,
 		p.BerthSibling,
 	)
 }

@@ -24,6 +24,7 @@ type Endpoint struct {
 	Enforce []specs.Kind      // kinds of violation whose frames are dropped
 	Allow   []specs.Allowance // exceptions that are no violation
 	IPv6    specs.IPv6        // of the network; "" if off
+	Apart   bool              // ipvlan whose flag, private or vepa, forbids unicast frames between siblings
 
 	Observed bool // not created by berth: it takes no address and no namespace that another endpoint has
 }

@@ -137,6 +137,7 @@ type arena struct {
 	other *container // a third one
 	to    map[string]*receiver
 
+	last  func(to *receiver)       // sends a valid datagram, which arrives after all that was sent before
 	raw   int                      // a packet socket in the container
 	index int                      // of the container's interface
 	send  func(frame []byte) error // sends from the container's interface
@@ -157,20 +158,27 @@ func newArena(t *testing.T) *arena {
 		"the LAN":   newReceiver(t, l.lan, "wire", ipLAN, ip6LAN),
 		"a sibling": newReceiver(t, b.NS, "net1", b.ip, ip6B),
 	}}
-	testnet.In(t, a.NS, func() {
-		var err error
-		x.raw, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-		must(t, err)
-	})
-	t.Cleanup(func() { _ = unix.Close(x.raw) })
-	x.send = func(frame []byte) error {
-		return unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index})
-	}
+	x.openSocket()
 	return x
 }
 
+// openSocket opens the container's packet socket, by which the arena sends then.
+func (x *arena) openSocket() {
+	x.Helper()
+	testnet.In(x, x.from.NS, func() {
+		var err error
+		x.raw, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		must(x, err)
+	})
+	x.Cleanup(func() { _ = unix.Close(x.raw) })
+	x.send = func(frame []byte) error {
+		return unix.Sendto(x.raw, frame, 0, &unix.SockaddrLinklayer{Ifindex: x.index})
+	}
+	x.last = func(to *receiver) { x.sendFrame(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to)) }
+}
+
 // tryForgery sends a forgery in a carrier, and reports whether the receiver accepts it. A valid
-// datagram of the container's, sent after it, must arrive.
+// datagram, sent after it, must arrive.
 func (x *arena) tryForgery(f forgery, c carrier, to *receiver) bool {
 	x.Helper()
 	to.forgetForged()
@@ -178,7 +186,7 @@ func (x *arena) tryForgery(f forgery, c carrier, to *receiver) bool {
 	for _, frame := range c(f.frame(x.from.MAC, to)) {
 		x.sendFrame(frame)
 	}
-	x.sendFrame(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))
+	x.last(to)
 	taken := false
 	testnet.Eventually(x, "its own datagram", func() bool {
 		for _, text := range to.payloadsAt(546) {
@@ -205,6 +213,9 @@ func (x *arena) enforceKinds(kinds ...specs.Kind) {
 	x.Helper()
 	x.from.Enforce = kinds
 	must(x, x.maps.Register(x.from.Endpoint))
+	if x.from.Driver == specs.IPvlan {
+		must(x, x.maps.SetGuarded(x.parent, len(kinds) > 0, false))
+	}
 }
 
 // TestEvasions sends each forgery in each carrier, to the LAN and to a sibling, to each

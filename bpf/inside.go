@@ -15,8 +15,11 @@ import (
 	"berth/specs"
 )
 
-// progSibling is the name of the sibling program in the object file.
-const progSibling = "berth_sibling"
+// The sibling program and the guard program, by their names in the object file.
+const (
+	progSibling = "berth_sibling"
+	progGuard   = "berth_guard"
+)
 
 // OwnProgram is a program on an endpoint's own interface.
 type OwnProgram struct {
@@ -35,16 +38,24 @@ var (
 	// ReceiverProgram drops, on macvlan in mode bridge, the copies of group frames that the
 	// parent's program has dropped: a sibling may send past its own sibling program.
 	ReceiverProgram = OwnProgram{pin: pinReceiver, prefix: "receiver-", way: ingress}
+
+	// GuardProgram judges, on ipvlan, frames that a sibling has sent past its own sibling
+	// program (c/guard.h).
+	GuardProgram = OwnProgram{pin: pinGuard, prefix: "guard-", way: ingress}
+
+	// shimProgram marks the frames of an ipvlan interface of the host, for the guard programs.
+	shimProgram = OwnProgram{pin: pinShim, prefix: "shim-", way: egress}
 )
 
-var ownPrograms = []OwnProgram{SiblingProgram, ReceiverProgram}
+// ownPrograms are those of endpoints: at most one on egress and one on ingress of each.
+var ownPrograms = []OwnProgram{SiblingProgram, ReceiverProgram, GuardProgram}
 
 // String returns the term for the program.
 func (o OwnProgram) String() string { return o.pin + " program" }
 
 // linkOf returns the program of the pinned link with this name; ok is false if it is a parent's.
 func linkOf(name string) (o OwnProgram, ok bool) {
-	for _, o := range ownPrograms {
+	for _, o := range append(ownPrograms, shimProgram) {
 		if strings.HasPrefix(name, o.prefix) {
 			return o, true
 		}
@@ -53,8 +64,13 @@ func linkOf(name string) (o OwnProgram, ok bool) {
 }
 
 func (d *Datapath) programOf(o OwnProgram) program {
-	if o == ReceiverProgram {
+	switch o {
+	case ReceiverProgram:
 		return d.receiver
+	case GuardProgram:
+		return d.guard
+	case shimProgram:
+		return d.shim
 	}
 	return d.sibling
 }
@@ -213,6 +229,9 @@ func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
 		v, err := m.inside(insideOf(o, e))
 		if err != nil || v.Slot != e.Slot {
 			return err == nil, err
+		}
+		if !tcx && o == SiblingProgram && e.Driver == specs.IPvlan && !v.marks() {
+			return true, nil // of an earlier version
 		}
 	}
 	if !tcx {

@@ -6,20 +6,31 @@ import (
 	"io/fs"
 
 	"berth/bpf/sys"
+	"berth/specs"
 )
 
 // PutInside adds an interface to the map of the sibling program, which is on it or will be.
 func (m *Maps) PutInside(e Endpoint) error {
-	mode, err := modeNumber(e.Mode)
+	return m.putInside(e, insideMarks)
+}
+
+// putInside is PutInside for a sibling program that marks frames (insideMarks), or for one of an
+// earlier version.
+func (m *Maps) putInside(e Endpoint, marks uint8) error {
+	mode := e.Mode
+	if e.Apart {
+		mode = specs.ModePrivate
+	}
+	number, err := modeNumber(mode)
 	if err != nil {
 		return err
 	}
-	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: mode}
+	value := insideValue{Slot: e.Slot, Parent: uint32(e.ParentIndex), Mode: number, Reserved: [3]uint8{marks}}
 	return setUnlessEqual(m, mapInsides, insideKey{Cookie: e.Cookie, IfIndex: uint32(e.Index)}, value)
 }
 
-// noteInside records in the map insides that an interface has a program. For the receiver program
-// it does so only without tcx: with tcx the pinned link is the record.
+// noteInside records in the map insides that an interface has a program. For the programs on
+// ingress it does so only without tcx: with tcx the pinned link is the record.
 func (m *Maps) noteInside(o OwnProgram, e Endpoint) error {
 	switch {
 	case o == SiblingProgram:
@@ -43,20 +54,20 @@ func (m *Maps) forgetInside(o OwnProgram, e Endpoint) error {
 
 // Inside is an interface in the map of the sibling program.
 type Inside struct {
-	Slot     uint32
-	Cookie   uint64 // of the interface's namespace
-	Index    int    // of the interface in that namespace
-	Receiver bool   // whether the entry records the receiver program, which does not read the map
+	Slot    uint32
+	Cookie  uint64 // of the interface's namespace
+	Index   int    // of the interface in that namespace
+	Ingress bool   // whether the entry records the program on ingress, which does not read it
 }
 
 func insideOf(o OwnProgram, e Endpoint) Inside {
-	return Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index, Receiver: o == ReceiverProgram}
+	return Inside{Slot: e.Slot, Cookie: e.Cookie, Index: e.Index, Ingress: o.way == ingress}
 }
 
 func (i Inside) makeKey() insideKey {
 	key := insideKey{Cookie: i.Cookie, IfIndex: uint32(i.Index), Program: programSibling}
-	if i.Receiver {
-		key.Program = programReceiver
+	if i.Ingress {
+		key.Program = programIngress
 	}
 	return key
 }
@@ -76,7 +87,7 @@ func (m *Maps) Insides() (all []Inside, err error) {
 	entries := one.Iterate()
 	for entries.Next(&key, &v) {
 		all = append(all, Inside{
-			Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex), Receiver: key.Program == programReceiver,
+			Slot: v.Slot, Cookie: key.Cookie, Index: int(key.IfIndex), Ingress: key.Program == programIngress,
 		})
 	}
 	if err := entries.Err(); err != nil {

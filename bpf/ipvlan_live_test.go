@@ -19,6 +19,7 @@ func ipvlanBench(t *testing.T, helper bool) *bench {
 	t.Helper()
 	testnet.Need(t, testnet.Root)
 	ns := testnet.Namespace(t)
+	testnet.Run(t, ns, "ip", "link", "set", "lo", "address", macHost.String())
 	x := &bench{TB: t, ns: ns}
 	testnet.In(t, ns, func() {
 		var err error
@@ -155,7 +156,10 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 		must(l, err)
 	})
 	l.inHost(func() error { return l.maps.Register(c.Endpoint) })
-	testnet.In(l, c.NS, func() { must(l, l.maps.AttachInside(SiblingProgram, c.Endpoint)) })
+	testnet.In(l, c.NS, func() {
+		must(l, l.maps.AttachInside(SiblingProgram, c.Endpoint))
+		must(l, l.maps.AttachInside(GuardProgram, c.Endpoint))
+	})
 	testnet.Up(l, c.NS, "net1")
 	testnet.Address(l, c.NS, "net1", c.ip.String()+"/24")
 	if mode == specs.ModeL2 {
@@ -169,48 +173,62 @@ func (l *lab) ipvlan(mode specs.Mode) *container {
 }
 
 // TestIPvlan counts the traffic of two containers, with each other and with the LAN, in
-// every mode.
+// every mode, in a network that enforces rules and one that does not.
 func TestIPvlan(t *testing.T) {
 	t.Parallel()
 	for _, mode := range specs.Modes(specs.IPvlan) {
-		t.Run(string(mode), func(t *testing.T) {
-			t.Parallel()
-			l, a, b := newIPvlanPair(t, mode)
-			testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 uses the host's routes
-			setNeighbour(t, l.ns, "eth0", neighbour{ipLAN, l.lanMAC})
-			if mode == specs.ModeL2 {
-				a.addStaticNeighbour(neighbour{b.ip, l.hostMAC})
-			}
-			sendUDP(t, a.NS, ipLAN, 30, 100)
-			sendSegmented(t, a.NS, ipLAN)
-			sendUDP(t, l.lan, a.ip, 20, 3)
-			want := transmitExternal(specs.Casts{Unicast: countOf(30, 30*udpBytes(100)).Plus(segmented)})
-			want.Receive.External.Unicast = countOf(20, 20*udpBytes(3))
-			a.expectCounts("with the LAN", want)
-
-			sendUDP(t, a.NS, b.ip, 40, 200)
-			sendSegmented(t, a.NS, b.ip)
-			n := countOf(40, 40*udpBytes(200)).Plus(segmented)
-			a.expectCounts("to a sibling", want.Plus(transmitLocal(n)))
-			b.expectCounts("from a sibling", receiveLocal(n))
-
-			before := sentSegments(t, b.NS)
-			sendTCP(t, l.lan, a.NS, a.ip, 1<<20)
-			sendTCP(t, b.NS, a.NS, a.ip, 1<<20)
-			waitSettled(t, l, a, b)
-			sent := sentSegments(t, b.NS) - before
-			testnet.Eventually(t, "TCP between siblings", func() bool {
-				return l.counters(b.Slot).Transmit.Local.Unicast.Packets == sent
+		for _, enforces := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, enforces %t", mode, enforces), func(t *testing.T) {
+				t.Parallel()
+				l, a, b := newIPvlanPair(t, mode)
+				if enforces {
+					for _, c := range []*container{a, b} {
+						c.Enforce = specs.Enforceable()
+						must(t, l.maps.Register(c.Endpoint))
+					}
+				}
+				countIPvlan(t, l, a, b)
 			})
-			if got := l.counters(a.Slot).Receive.Local.Unicast; got != l.counters(b.Slot).Transmit.Local.Unicast {
-				t.Errorf("the receiver has %+v, the sender %+v", got, l.counters(b.Slot).Transmit.Local.Unicast)
-			}
-			if got := l.counters(b.Slot).Transmit.External.Total(); got != (specs.Count{}) {
-				t.Errorf("counted as external too: %+v", got)
-			}
-			l.requireNoEvent(fmt.Sprintf("ipvlan in mode %s", mode))
-		})
+		}
 	}
+}
+
+func countIPvlan(t *testing.T, l *lab, a, b *container) {
+	t.Helper()
+	mode := a.Mode
+	testnet.Address(t, l.ns, "eth0", "192.0.2.1/24") // L3 uses the host's routes
+	setNeighbour(t, l.ns, "eth0", neighbour{ipLAN, l.lanMAC})
+	if mode == specs.ModeL2 {
+		a.addStaticNeighbour(neighbour{b.ip, l.hostMAC})
+	}
+	sendUDP(t, a.NS, ipLAN, 30, 100)
+	sendSegmented(t, a.NS, ipLAN)
+	sendUDP(t, l.lan, a.ip, 20, 3)
+	want := transmitExternal(specs.Casts{Unicast: countOf(30, 30*udpBytes(100)).Plus(segmented)})
+	want.Receive.External.Unicast = countOf(20, 20*udpBytes(3))
+	a.expectCounts("with the LAN", want)
+
+	sendUDP(t, a.NS, b.ip, 40, 200)
+	sendSegmented(t, a.NS, b.ip)
+	n := countOf(40, 40*udpBytes(200)).Plus(segmented)
+	a.expectCounts("to a sibling", want.Plus(transmitLocal(n)))
+	b.expectCounts("from a sibling", receiveLocal(n))
+
+	before := sentSegments(t, b.NS)
+	sendTCP(t, l.lan, a.NS, a.ip, 1<<20)
+	sendTCP(t, b.NS, a.NS, a.ip, 1<<20)
+	waitSettled(t, l, a, b)
+	sent := sentSegments(t, b.NS) - before
+	testnet.Eventually(t, "TCP between siblings", func() bool {
+		return l.counters(b.Slot).Transmit.Local.Unicast.Packets == sent
+	})
+	if got := l.counters(a.Slot).Receive.Local.Unicast; got != l.counters(b.Slot).Transmit.Local.Unicast {
+		t.Errorf("the receiver has %+v, the sender %+v", got, l.counters(b.Slot).Transmit.Local.Unicast)
+	}
+	if got := l.counters(b.Slot).Transmit.External.Total(); got != (specs.Count{}) {
+		t.Errorf("counted as external too: %+v", got)
+	}
+	l.requireNoEvent(fmt.Sprintf("ipvlan in mode %s", mode))
 }
 
 // TestIPvlanRestart checks that the sibling program runs on without an agent, is replaced

@@ -65,6 +65,14 @@ const parentMadeQdisc = 0x01
 // parentIPvlan marks a parent on which ipvlan endpoints were registered.
 const parentIPvlan = 0x02
 
+// parentEnforces marks a parent on which an ipvlan endpoint of a network that enforces was
+// registered, and parentUnmarked one with an ipvlan endpoint whose sibling program does not mark
+// its frames. c/layout.h has both in C.
+const (
+	parentEnforces = 0x04
+	parentUnmarked = 0x08
+)
+
 // numKinds is the number of kinds of violation for which a slot has room: those of
 // specs.Kinds.
 const numKinds = 18
@@ -182,20 +190,25 @@ type addressKey struct {
 type insideKey struct {
 	Cookie  uint64 // of the namespace that it is in
 	IfIndex uint32
-	Program uint32 // programSibling or programReceiver; in C the member is called reserved
+	Program uint32 // programSibling or programIngress; in C the member is called reserved
 }
 
 const (
-	programSibling  = 0
-	programReceiver = 1
+	programSibling = 0
+	programIngress = 1 // the receiver program or the guard program
 )
 
 type insideValue struct {
 	Slot     uint32
 	Parent   uint32
 	Mode     uint8
-	Reserved [3]uint8
+	Reserved [3]uint8 // the first is insideMarks if the sibling program marks frames
 }
+
+const insideMarks = 1
+
+// marks reports whether the sibling program marks frames: those of earlier versions do not.
+func (v insideValue) marks() bool { return v.Reserved[0] == insideMarks }
 
 type sourceKey struct {
 	Slot     uint32

@@ -94,9 +94,10 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 		return nil, errors.Join(err, objects.Close())
 	}
 	d := &Datapath{
-		pins: p, maps: maps, tc: tc, attach: o.Attach, cookie: cookie,
+		pins: p, maps: maps, tc: tc, attach: o.Attach, cookie: cookie, shims: make(map[int]bool),
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
-		receiver: objects.BerthReceiver, owner: objects.BerthOwner, noSibling: objects.noSibling,
+		receiver: objects.BerthReceiver, guard: objects.BerthGuard, shim: objects.BerthShim, owner: objects.BerthOwner,
+		noSibling: objects.noSibling,
 	}
 	d.maps.searchOwner = ownerSearch(objects.BerthOwner)
 	if err := d.takeMapsOver(); err != nil {
@@ -173,14 +174,16 @@ func assignObjects(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
 	return assignWithout(spec, into, noSibling)
 }
 
-// assignWithout loads the objects with a sibling program that passes every frame, and
-// without the kernel's BTF. noSibling is the reason.
+// assignWithout loads the objects with a sibling program and a guard program that pass every
+// frame, and without the kernel's BTF. noSibling is the reason.
 func assignWithout(spec *ebpf.CollectionSpec, into pins, noSibling error) (*loaded, error) {
 	types, err := noTypes()
 	if err != nil {
 		return nil, err
 	}
-	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
+	for _, name := range []string{progSibling, progGuard} {
+		spec.Programs[name].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
+	}
 	return loadInto(spec, into, noSibling, types)
 }
 
@@ -216,7 +219,7 @@ func mapSizes(endpoints uint32) map[string]uint32 {
 	}
 	insides := endpoints
 	if !sys.HasTCX() {
-		insides *= uint32(len(ownPrograms)) // no link notes the receiver program
+		insides *= 2 // no link notes the program on ingress
 	}
 	return map[string]uint32{
 		mapCounters:   endpoints + 1,

@@ -51,7 +51,9 @@ func must(t testing.TB, err error) {
 type skb struct {
 	_       [10]uint32
 	IfIndex uint32
-	_       [30]uint32
+	_       uint32
+	CB      [5]uint32
+	_       [24]uint32
 	GSOSegs uint32
 	_       [2]uint32
 	GSOSize uint32

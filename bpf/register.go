@@ -126,6 +126,9 @@ func (m *Maps) shareParent(e Endpoint) error {
 		return err
 	}
 	p.Flags |= parentIPvlan
+	if len(e.Enforce) > 0 {
+		p.Flags |= parentEnforces
+	}
 	if err := setUnlessEqual(m, mapParents, uint32(e.ParentIndex), p); err != nil {
 		return err
 	}
@@ -200,7 +203,7 @@ func (m *Maps) moveInside(to Endpoint) error {
 	if err != nil || v.Slot != to.Slot {
 		return err
 	}
-	return m.PutInside(to)
+	return m.putInside(to, v.Reserved[0])
 }
 
 // forgetKeys deletes the keys that lead to an endpoint on its parent, except those that it has in

@@ -18,7 +18,7 @@ import (
 // pinnedPrograms returns the programs to pin now. Those of a parent are pinned only while the
 // agent attaches to parents, as hooks attach the pinned ones.
 func (d *Datapath) pinnedPrograms() map[string]program {
-	all := map[string]program{pinSibling: d.sibling, pinReceiver: d.receiver}
+	all := map[string]program{pinSibling: d.sibling, pinReceiver: d.receiver, pinGuard: d.guard, pinShim: d.shim}
 	if !d.withheld {
 		all[pinIngress], all[pinEgress] = d.ingress, d.egress
 	}
@@ -139,7 +139,7 @@ func Missing(bpffs string) (names []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read datapath object: %w", err)
 	}
-	want := []string{pinSibling, pinReceiver}
+	want := []string{pinSibling, pinReceiver, pinGuard, pinShim}
 	for name, m := range spec.Maps {
 		if m.Pinning == ebpf.PinByName {
 			want = append(want, name)

@@ -78,6 +78,48 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 	}
 }
 
+// TestGroupFramesOfIPvlanAreEnforced is TestGroupFramesAreEnforced for ipvlan in mode l2, whose flags
+// forbid unicast frames between siblings, and no group frames. If the container sends past its
+// sibling program, the guard programs drop its valid group frames too.
+func TestGroupFramesOfIPvlanAreEnforced(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.IPvlan)
+	for _, flag := range []string{"bridge", "private", "vepa"} {
+		t.Run(flag, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			d := h.datapath()
+			of := "driver = 'ipvlan'\nmode = 'l2'\nipvlan_flag = '" + flag + "'\n"
+			h.network("lan", of+enforcing)
+			h.network("open", of+strings.Replace(strings.Replace(enforcing, `"ip-spoof"`, "", 1), "2.0/24", "2.128/25", 1))
+			a, b, c := h.box("a", "lan"), h.box("b", "lan"), h.box("c", "open")
+			h.mustStart(c) // which has its guard before a network enforces
+			h.mustStart(a)
+			h.mustStart(b)
+			at := h.attachments("a")[0]
+			hearing := []arpHearing{hearARP(t, b.ns), hearARP(t, c.ns)}
+			own := at.Addresses[0].Addr()
+			for _, past := range []bool{false, true} {
+				hearing[0].sendARP(a.ns, at.MAC, netip.MustParseAddr("192.0.2.99"), past)
+				hearing[0].sendARP(a.ns, at.MAC, own, false)
+				for _, in := range hearing {
+					if got := in.nextSender(); got != own {
+						t.Errorf("past %t: a sibling hears %s, want only the container's own address", past, got)
+					}
+				}
+			}
+			found, err := d.Maps().Violations(at.Slot)
+			if n := found[specs.IPSpoof]; err != nil || n != (specs.Broken{Packets: 2, Dropped: 2}) {
+				t.Errorf("%+v, %v; want 2 frames", found, err)
+			}
+			hearing[0].sendARP(c.ns, at.MAC, h.attachments("c")[0].Addresses[0].Addr(), false)
+			if got := hearing[0].nextSender(); got != h.attachments("c")[0].Addresses[0].Addr() {
+				t.Errorf("b hears %s, want the address of c", got)
+			}
+		})
+	}
+}
+
 // arpHearing receives ARP requests in a namespace.
 type arpHearing struct {
 	testing.TB

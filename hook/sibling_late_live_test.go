@@ -3,6 +3,7 @@ package hook
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +72,8 @@ func unpinInsides(t *testing.T, bpffs string) (n int) {
 		t.Fatal(err)
 	}
 	for _, l := range links {
-		if strings.HasPrefix(l.Name(), "inside-") || strings.HasPrefix(l.Name(), "receiver-") {
+		program, _, _ := strings.Cut(l.Name(), "-")
+		if slices.Contains([]string{"inside", "receiver", "guard"}, program) {
 			n++
 			if err := os.Remove(filepath.Join(dir, l.Name())); err != nil {
 				t.Fatal(err)

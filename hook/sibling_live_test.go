@@ -41,13 +41,22 @@ func (h *host) datapath() *bpf.Datapath {
 }
 
 // TestIPvlanSiblingsAreCounted pins an agent's programs and starts two containers
-// whose traffic does not pass the parent.
+// whose traffic does not pass the parent, in a network that enforces rules and one that does not.
 func TestIPvlanSiblingsAreCounted(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.IPvlan)
+	for name, more := range map[string]string{"open": "", "enforcing": "enforce = ['mac-spoof', 'ip-spoof', 'rogue-dhcp', 'rogue-ra']\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			siblingsAreCounted(t, more+ipvlan)
+		})
+	}
+}
+
+func siblingsAreCounted(t *testing.T, file string) {
 	h := newHost(t)
 	d := h.datapath()
-	h.network("lan", ipvlan)
+	h.network("lan", file)
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)
@@ -80,7 +89,7 @@ func TestIPvlanSiblingsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range links {
-			if strings.HasPrefix(l.Name(), "inside-") {
+			if strings.HasPrefix(l.Name(), "inside-") || strings.HasPrefix(l.Name(), "guard-") {
 				return false
 			}
 		}

@@ -61,6 +61,7 @@ func (a *Agent) reconcileWorld(ctx context.Context, w *world, faults flaws, note
 	note(a.writeHostAddresses(&w.facts, p.parents))
 	note(a.markVanished(w))
 	note(a.registerMissing(ctx, w.records, faults))
+	note(a.attachShims(ctx))
 	note(a.missingSiblingPrograms(ctx, w.records, faults))
 	a.addSlotFlaws(w.records, faults)
 	faults.markParents(p.parents)

@@ -31,7 +31,9 @@ type record struct {
 	rare        *rare // nil if there are none
 	slot        uint32
 	sibling     bool // whether its interface needs the sibling program
-	receiver    bool // whether it needs the receiver program, if its parent enforces
+	ingress     bool // whether it needs a program on the ingress of its interface, if its parent enforces
+	apart       bool // its ipvlan flag forbids unicast frames between siblings
+	enforces    bool // its network enforces rules
 	noHeal      bool // its network has heal = false
 	lost        bool // its interface is being made again
 	observed    bool // berth did not create the interface
@@ -125,6 +127,7 @@ func (in intern) shared(s string) string {
 
 func newRecord(a *state.Attachment, in intern) *record {
 	names := agent.NamesFor(a)
+	_, ingress := release.IngressProgram(a)
 	r := &record{
 		Endpoint: metrics.Endpoint{
 			Interface: in.shared(a.Interface), Network: in.shared(a.Network), Parent: in.shared(a.Parent),
@@ -136,7 +139,8 @@ func newRecord(a *state.Attachment, in intern) *record {
 		key: a.Key(), cookie: a.Cookie, slot: a.Slot, parentIndex: a.ParentIndex, nsid: int32(a.NSID),
 		linkIndex: int32(a.LinkIndex),
 		noHeal:    a.NoHeal, lost: a.Lost,
-		sibling: release.NeedsSibling(a) && !a.Observed, receiver: release.NeedsReceiver(a), observed: a.Observed,
+		sibling: release.NeedsSibling(a) && !a.Observed, ingress: ingress, apart: release.IsApart(a),
+		enforces: len(a.Enforce) > 0, observed: a.Observed,
 		phase: specs.Phase(in.shared(string(a.Phase))), unnamed: a.Unnamed() && isEngines(a),
 		past: pastOf(a), rare: rareOf(a, in),
 	}

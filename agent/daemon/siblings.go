@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"berth/bpf"
+	"berth/internal/hostshim"
 	"berth/internal/release"
 	"berth/internal/state"
 	"berth/network"
@@ -47,20 +50,39 @@ var noReceiver = lacking{
 		"although a sibling's network enforces rules; `berth gc` attaches it",
 }
 
+// noGuard is lacking for the guard program, on a parent with a network that enforces.
+var noGuard = lacking{
+	parent: errors.New("forged frames can reach some of its ipvlan interfaces " +
+		"although a sibling's network enforces rules"),
+	problem: "%d ipvlan interfaces lack the guard program, so forged frames that a sibling sends past its own program " +
+		"can reach them although its network enforces rules; `berth gc` attaches it",
+}
+
 // textsOf returns the texts for a record that lacks a program.
 func (r *record) textsOf(o bpf.OwnProgram) lacking {
-	if o == bpf.ReceiverProgram {
+	switch o {
+	case bpf.ReceiverProgram:
 		return noReceiver
+	case bpf.GuardProgram:
+		return noGuard
 	}
 	return lacks[r.Driver]
 }
 
-// enforcedParents returns the parents on which an interface in mode bridge enforces rules for
-// group frames.
+// ingressProgram returns the program that a record with ingress needs there.
+func (r *record) ingressProgram() bpf.OwnProgram {
+	if r.Driver == specs.IPvlan {
+		return bpf.GuardProgram
+	}
+	return bpf.ReceiverProgram
+}
+
+// enforcedParents returns the parents on which an interface enforces rules, for group frames if
+// it is in mode bridge.
 func enforcedParents(all []*record) map[int]bool {
 	parents := make(map[int]bool)
 	for _, r := range all {
-		if r.sibling && r.Driver == specs.Macvlan && r.isLive() {
+		if r.sibling && r.enforces && r.isLive() {
 			parents[r.parentIndex] = true
 		}
 	}
@@ -80,21 +102,21 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, fault
 	var some []*record
 	linked, enforced := a.datapath.LinkedInsides(), enforcedParents(all)
 	for _, r := range all {
-		receiver := r.receiver && enforced[r.parentIndex]
+		ingress := r.ingress && enforced[r.parentIndex]
 		known := r.inside.Load() == a.generation && (!r.sibling || linked(bpf.SiblingProgram, r.slot)) &&
-			(!receiver || linked(bpf.ReceiverProgram, r.slot))
-		if (r.sibling || receiver) && r.phase == specs.PhaseAttached && !known {
+			(!ingress || linked(r.ingressProgram(), r.slot))
+		if (r.sibling || ingress) && r.phase == specs.PhaseAttached && !known {
 			some = append(some, r)
 		}
 	}
-	n := make(map[string]int)
+	n, unmarked := make(map[string]int), make(map[int]bool)
 	for part := range slices.Chunk(some, chunk) {
-		if err := a.countMissing(ctx, part, n, faults); err != nil {
+		if err := a.countMissing(ctx, part, enforced, n, unmarked, faults); err != nil {
 			return fmt.Errorf("look for the interfaces' own programs: %w", err)
 		}
 	}
-	var errs []error
-	for _, of := range []lacking{lacks[specs.IPvlan], lacks[specs.Macvlan], noReceiver} {
+	errs := []error{a.setGuarded(all, enforced, unmarked)}
+	for _, of := range []lacking{lacks[specs.IPvlan], lacks[specs.Macvlan], noReceiver, noGuard} {
 		if n[of.problem] > 0 {
 			errs = append(errs, fmt.Errorf(of.problem, n[of.problem]))
 		}
@@ -102,10 +124,25 @@ func (a *Agent) missingSiblingPrograms(ctx context.Context, all []*record, fault
 	return oneLine(errors.Join(errs...))
 }
 
-// countMissing adds the number of interfaces without a program to n, by the problem's text, and
-// the flaws of their parents to faults. Each of some is on a parent that enforces, or needs the
-// sibling program.
-func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]int, faults flaws) error {
+// setGuarded sets for each parent of ipvlan interfaces whether one of those enforces rules, and
+// whether one lacks the sibling program.
+func (a *Agent) setGuarded(all []*record, enforced, unmarked map[int]bool) error {
+	var errs []error
+	done := make(map[int]bool)
+	for _, r := range all {
+		if r.Driver == specs.IPvlan && r.isLive() && !done[r.parentIndex] {
+			done[r.parentIndex] = true
+			errs = append(errs, a.datapath.Maps().SetGuarded(r.parentIndex, enforced[r.parentIndex], unmarked[r.parentIndex]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// countMissing adds the number of interfaces without a program to n, by the problem's text, the
+// parents of ipvlan interfaces without the sibling program to unmarked, and the flaws of parents
+// to faults. Programs on ingress are needed on the enforced parents alone.
+func (a *Agent) countMissing(ctx context.Context, some []*record, enforced map[int]bool, n map[string]int,
+	unmarked map[int]bool, faults flaws) error {
 	return a.store.View(ctx, func(tx *state.Tx) error {
 		for _, r := range some {
 			at, err := tx.Attachment(r.key)
@@ -120,11 +157,14 @@ func (a *Agent) countMissing(ctx context.Context, some []*record, n map[string]i
 				r.inside.Store(a.generation)
 				continue
 			}
-			if a.isLinkGone(at) {
-				continue // it sends nothing any more
+			if lacked[0] != bpf.SiblingProgram && !enforced[r.parentIndex] || a.isLinkGone(at) {
+				continue // nothing is enforced yet, or it sends nothing any more
 			}
 			texts := r.textsOf(lacked[0])
 			n[texts.problem]++
+			if r.Driver == specs.IPvlan && lacked[0] == bpf.SiblingProgram {
+				unmarked[r.parentIndex] = true
+			}
 			faults.addOnce(r.parentIndex, texts.parent)
 		}
 		return nil
@@ -152,7 +192,7 @@ func siblingsUnsupported(all []*record, why error, faults flaws) error {
 	for _, driver := range []specs.Driver{specs.IPvlan, specs.Macvlan} {
 		any := false
 		for _, r := range all {
-			if r.sibling && r.Driver == driver && r.isLive() {
+			if r.sibling && (!r.apart || r.enforces) && r.Driver == driver && r.isLive() {
 				any = true
 				faults.addOnce(r.parentIndex, lacks[driver].parent)
 			}
@@ -162,4 +202,32 @@ func siblingsUnsupported(all []*record, why error, faults flaws) error {
 		}
 	}
 	return oneLine(errors.Join(errs...))
+}
+
+// attachShims attaches the shim program to the host's own ipvlan interfaces.
+func (a *Agent) attachShims(ctx context.Context) error {
+	if a.datapath == nil || a.off {
+		return nil
+	}
+	indices := make(map[int]bool)
+	err := a.store.View(ctx, func(tx *state.Tx) error {
+		shims, err := hostshim.All(tx)
+		for _, r := range shims {
+			if r.Driver == specs.IPvlan && r.Enabled && r.LinkIndex != 0 {
+				indices[r.LinkIndex] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the host's own interfaces: %w", err)
+	}
+	a.datapath.KeepShims(indices)
+	var errs []error
+	for index := range indices {
+		if err := a.datapath.AttachShim(index); !errors.Is(err, unix.ENODEV) { // else it is gone
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

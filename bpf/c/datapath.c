@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0)
 /*
- * The two programs on a parent, and the sibling program and the receiver program on a
- * container's interface. Each but the last looks up the frame's addresses, counts the frame for the endpoints,
- * judges it, and either drops it, if the network enforces the kind of violation,
- * or passes it to the next program.
+ * The two programs on a parent; the sibling program, the receiver program and the guard
+ * program on a container's interface; the shim program on the host's. The first three and
+ * the guard program look up a frame's addresses, count the frame for the endpoints, judge it,
+ * and either drop it, if the network enforces the kind of violation, or pass it to the next
+ * program.
  *
  * Frames that leave for the wire pass a parent's egress. Two sorts of frames pass
  * its ingress: those from the wire, and those from one endpoint in bridge mode
@@ -19,6 +20,7 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "group.h"
+#include "guard.h"
 #include "inside.h"
 #include "ipvlan.h"
 #include "judge.h"
@@ -234,45 +236,56 @@ static __always_inline int ingress_endpoint(struct __sk_buff *skb, const struct 
 	return NEXT;
 }
 
+/* Handles a frame on ingress that the good path does not handle. */
+static __always_inline int ingress_any(struct __sk_buff *skb, const struct frame *f)
+{
+	const struct endpoint *to, *from;
+
+	if (vlan_device(f))
+		return vlan_ingress(skb, f) ? DROP : NEXT;
+	from = endpoint_source(f);
+	if (from && from->is.mode == MODE_VEPA)
+		vepa_back(from);
+	if (!from && claim_possible(skb, f))
+		claim_judge(skb, f);
+	/* A program on the parent cannot see which endpoints receive a group frame. */
+	if (frame_cast(f) != UNICAST) {
+		copies_update(skb, false);
+		if (from && !(from->is.flags & ENDPOINT_PARENT))
+			group_judge(skb, f, from);
+		return NEXT;
+	}
+	to = endpoint_lookup(&f->to);
+	if (from && to && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE)
+		return ingress_sibling(skb, f, from, to);
+	if (to && to->is.flags & ENDPOINT_PARENT) {
+		if (to->is.flags & ENDPOINT_IPVLAN)
+			return ipvlan_ingress(skb, f) ? DROP : NEXT;
+		if (from && !(from->is.flags & ENDPOINT_PARENT))
+			wire_judge(skb, f, from, to);
+		return NEXT;
+	}
+	if (ingress_spoof(skb, f, from) == SPOOF_DROPPED)
+		return DROP;
+	if (!to)
+		return ingress_unknown(skb, f, from);
+	return ingress_endpoint(skb, f, from, to);
+}
+
 SEC("tc")
 int berth_ingress(struct __sk_buff *skb)
 {
-	const struct endpoint *to, *from;
 	struct frame f;
 
 	if (quick_ingress(skb))
 		return NEXT;
 	if (!frame_parse(skb, &f))
 		return NEXT;
-	if (vlan_device(&f))
-		return vlan_ingress(skb, &f) ? DROP : NEXT;
-	from = endpoint_source(&f);
-	if (from && from->is.mode == MODE_VEPA)
-		vepa_back(from);
-	if (!from && claim_possible(skb, &f))
-		claim_judge(skb, &f);
-	/* A program on the parent cannot see which endpoints receive a group frame. */
-	if (frame_cast(&f) != UNICAST) {
-		copies_update(skb, false);
-		if (from && !(from->is.flags & ENDPOINT_PARENT))
-			group_judge(skb, &f, from);
-		return NEXT;
-	}
-	to = endpoint_lookup(&f.to);
-	if (from && to && from->is.mode == MODE_BRIDGE && to->is.mode == MODE_BRIDGE)
-		return ingress_sibling(skb, &f, from, to);
-	if (to && to->is.flags & ENDPOINT_PARENT) {
-		if (to->is.flags & ENDPOINT_IPVLAN)
-			return ipvlan_ingress(skb, &f) ? DROP : NEXT;
-		if (from && !(from->is.flags & ENDPOINT_PARENT))
-			wire_judge(skb, &f, from, to);
-		return NEXT;
-	}
-	if (ingress_spoof(skb, &f, from) == SPOOF_DROPPED)
+	if (ingress_any(skb, &f) == DROP)
 		return DROP;
-	if (!to)
-		return ingress_unknown(skb, &f, from);
-	return ingress_endpoint(skb, &f, from, to);
+	if (!ipvlan_to_itself(&f))
+		guard_mark(skb);
+	return NEXT;
 }
 
 SEC("tc")
@@ -288,7 +301,41 @@ int berth_sibling(struct __sk_buff *skb)
 	f.to.ifindex = at->parent;
 	if (at->mode == MODE_BRIDGE)
 		return macvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
-	return ipvlan_sibling(skb, &f, at, key.cookie) ? DROP : NEXT;
+	if (ipvlan_sibling(skb, &f, at, key.cookie))
+		return DROP;
+	guard_mark(skb);
+	return NEXT;
+}
+
+/* On the egress of the host's own ipvlan interface: marks its frames for the guard programs. */
+SEC("tc")
+int berth_shim(struct __sk_buff *skb)
+{
+	guard_mark(skb);
+	return NEXT;
+}
+
+/*
+ * On the ingress of a container's ipvlan interface: judges frames of siblings that have
+ * passed no other program.
+ */
+SEC("tc")
+int berth_guard(struct __sk_buff *skb)
+{
+	struct inside_key key = {};
+	const struct inside *at;
+	struct frame f;
+
+	if (guard_marked(skb))
+		return NEXT;
+	key.cookie = interface_cookie(skb);
+	key.ifindex = skb->ifindex;
+	at = bpf_map_lookup_elem(&insides, &key);
+	if (!at || !frame_parse(skb, &f))
+		return NEXT;
+	f.from.ifindex = at->parent;
+	f.to.ifindex = at->parent;
+	return guard_judge(skb, &f, at) ? DROP : NEXT;
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "inside.h"
 #include "judge.h"
 #include "layout.h"
+#include "own.h"
 #include "sibling.h"
 #include "source.h"
 
@@ -35,10 +36,21 @@ static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
 	return given ? given : address_probed(skb, f);
 }
 
+/*
+ * Returns the cookie of the namespace that a frame with a socket was sent from, or 0. A
+ * function of its own, as the stack of all calls is bounded.
+ */
+__noinline __u64 ipvlan_cookie(struct __sk_buff *skb)
+{
+	if (!frame_socket(skb))
+		return 0;
+	return have_netns_cookie ? bpf_get_netns_cookie(skb) : kernel_sender_cookie(skb);
+}
+
 /* Handles egress at the parent. Reports whether to drop the frame. */
 static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
-	__u64 cookie = sender_cookie(skb);
+	__u64 cookie = ipvlan_cookie(skb);
 	const struct party *from = ipvlan_sender(skb, f, cookie);
 	struct count n;
 
@@ -89,6 +101,27 @@ static __always_inline bool ipvlan_ingress(struct __sk_buff *skb, const struct f
 	return false;
 }
 
+/* Judges mac-spoof of a frame whose sender is known: all interfaces on the parent have its MAC. */
+__noinline int ipvlan_spoof(struct __sk_buff *skb, const struct frame *f, const struct party *from,
+			    __u64 cookie, enum direction direction)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+	struct offence offence = {
+		.kind = MAC_SPOOF,
+		.certainty = CERTAIN,
+		.evidence = NETNS_COOKIE,
+		.direction = direction,
+		.cookie = cookie,
+	};
+
+	if (!have_kernel_types || !f || !from)
+		return false;
+	if (own_mac_of(BPF_CORE_READ(k, dev)) == own_mac(f->from.mac))
+		return false;
+	offence.sender = from->slot;
+	return violation_report(skb, f, from, &offence);
+}
+
 /*
  * Judges frames that the programs on the parent cannot: those to a sibling, and
  * those without a socket. Enforced kinds are dropped here, before siblings get
@@ -103,10 +136,26 @@ static __always_inline bool inside_judge(struct __sk_buff *skb, const struct fra
 	if (!inside_party(at, cookie, &from))
 		return false;
 	judged = local ? ~0U : from.enforce;
-	if (!sender_cookie(skb))
+	if (!frame_socket(skb))
 		judged |= 1U << IP_SPOOF;
 	from.exempt |= ~judged;
+	/* In the other modes a frame to the wire loses its MACs. */
+	if ((local || at->mode < MODE_L3) &&
+	    ipvlan_spoof(skb, f, &from, cookie, EGRESS))
+		return true;
 	return source_judge(skb, f, &from, cookie, EGRESS);
+}
+
+/*
+ * Reports whether the driver hands over a frame of one interface to the sibling that has its
+ * destination address. In mode L2 it does so only if source and destination MAC are equal. The
+ * flags private and vepa forbid it; then the interface's mode here is MODE_PRIVATE.
+ */
+static __always_inline bool ipvlan_hands_over(const struct frame *f, const struct inside *at)
+{
+	if (at->mode == MODE_L2)
+		return ipvlan_to_itself(f);
+	return at->mode != MODE_PRIVATE;
 }
 
 /* Handles egress at an ipvlan interface. Reports whether to drop the frame. */
@@ -118,8 +167,7 @@ static __always_inline bool ipvlan_sibling(struct __sk_buff *skb, struct frame *
 
 	if (f->from.vlan)
 		return false;
-	/* In mode L2 the driver compares addresses only if source and destination MAC are equal. */
-	if (at->mode != MODE_L2 || ipvlan_to_itself(f))
+	if (ipvlan_hands_over(f, at))
 		to = address_party(skb, f, TARGET);
 	if (inside_judge(skb, f, at, cookie, to))
 		return true;

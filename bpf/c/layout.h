@@ -111,13 +111,14 @@ struct address_key {
 
 /*
  * A container's interface with the sibling program on it: on ipvlan, and on macvlan
- * in mode bridge. On a kernel without tcx the receiver program has an entry too.
+ * in mode bridge. On a kernel without tcx the receiver program or the guard program has an
+ * entry too.
  */
 struct inside_key {
 	__u64 cookie; /* of the namespace that it is in */
 	__u32 ifindex; /* in that namespace */
 	/*
-	 * The program: 0 for the sibling program, 1 for the receiver program. The name
+	 * The program: 0 for the sibling program, 1 for the one on ingress. The name
 	 * must stay: a map whose key has other members cannot be taken over.
 	 */
 	__u32 reserved;
@@ -126,8 +127,8 @@ struct inside_key {
 struct inside {
 	__u32 slot;
 	__u32 parent; /* ifindex */
-	enum mode mode;
-	__u8 reserved[3];
+	enum mode mode; /* MODE_PRIVATE if ipvlan forbids frames between siblings */
+	__u8 reserved[3]; /* the first is for userspace: 1 if the sibling program marks frames (guard.h) */
 };
 
 /* A MAC from which an endpoint in source mode receives. */
@@ -137,10 +138,14 @@ struct source_key {
 	__u16 reserved;
 };
 
+/* Bits of parent's flags; userspace uses the others. */
+#define PARENT_ENFORCES 0x04 /* a network of its ipvlan endpoints enforces rules */
+#define PARENT_UNMARKED 0x08 /* an ipvlan endpoint has no sibling program that marks its frames */
+
 struct parent {
 	__u32 slot; /* of the passthru endpoint that owns the parent, or 0 */
-	__u8 mac[6];
-	__u8 flags; /* used by the agent only */
+	__u8 mac[6]; /* zero unless the programs are attached, or are about to be */
+	__u8 flags;
 	__u8 reserved;
 };
 

@@ -59,8 +59,11 @@ func (l *lab) attachAs(id string, n byte, change func(*state.Attachment)) *conta
 		mustSucceed(l.t, maps.Register(release.Endpoint(c.record)))
 		mustSucceed(l.t, maps.Close())
 	}
-	link, err := h.CreateLink(target, network.Link{Name: "net1", ParentIndex: p.Index, Driver: specs.Macvlan,
-		Mode: c.record.Mode, MAC: c.mac, MTU: 1500, Alias: c.record.Alias()})
+	is := network.Link{Name: "net1", ParentIndex: p.Index, Driver: c.record.Driver, Mode: c.record.Mode, MTU: 1500, Alias: c.record.Alias()}
+	if is.Driver == specs.Macvlan {
+		is.MAC = c.mac
+	}
+	link, err := h.CreateLink(target, is)
 	mustSucceed(l.t, err)
 	mustSucceed(l.t, target.SetIPv6("net1", network.IPv6Settings{}))
 	mustSucceed(l.t, inside.SetUp(link.Index))

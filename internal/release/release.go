@@ -59,7 +59,7 @@ func Endpoint(a *state.Attachment) bpf.Endpoint {
 		Driver: a.Driver, Mode: a.Mode, Cookie: a.Cookie, Sources: a.SourceMACs,
 		Addresses: make([]netip.Addr, len(a.Addresses)),
 		Enforce:   a.Enforce, Allow: a.Allow, IPv6: a.IPv6,
-		Observed: a.Observed,
+		Observed: a.Observed, Apart: IsApart(a),
 	}
 	for i, p := range a.Addresses {
 		e.Addresses[i] = p.Addr()

@@ -16,14 +16,20 @@ import (
 
 // NeedsSibling reports whether an attachment needs the sibling program on its own
 // interface, because the driver delivers frames to siblings before the parent's programs
-// see them. On ipvlan these are unicast frames, which would not be counted. On macvlan in
-// mode bridge they are group frames, which count at the parent but could not be dropped.
+// see them. On ipvlan these are unicast frames, which would not be counted, and in mode l2,
+// whatever the flag, group frames. On macvlan in mode bridge they are group frames. Those count
+// at the parent but could not be dropped.
 func NeedsSibling(a *state.Attachment) bool {
 	if a.Driver == specs.IPvlan {
-		return a.IPvlanFlag == "" || a.IPvlanFlag == specs.FlagBridge
+		return !IsApart(a) || a.Mode == specs.ModeL2
 	}
 	return a.Mode == specs.ModeBridge &&
 		slices.ContainsFunc(a.Enforce, func(k specs.Kind) bool { return slices.Contains(bpf.GroupKinds(), k) })
+}
+
+// IsApart reports whether the flag of an ipvlan interface forbids unicast frames between siblings.
+func IsApart(a *state.Attachment) bool {
+	return a.Driver == specs.IPvlan && a.IPvlanFlag != "" && a.IPvlanFlag != specs.FlagBridge
 }
 
 // NeedsReceiver reports whether an attachment needs the receiver program on its own
@@ -32,13 +38,31 @@ func NeedsReceiver(a *state.Attachment) bool {
 	return a.Driver == specs.Macvlan && a.Mode == specs.ModeBridge && !a.Observed
 }
 
+// NeedsGuard reports whether an attachment needs the guard program on its own interface: siblings
+// may send frames past their sibling programs.
+func NeedsGuard(a *state.Attachment) bool {
+	return a.Driver == specs.IPvlan && NeedsSibling(a) && !a.Observed
+}
+
+// IngressProgram returns the program that an attachment needs on the ingress of its own interface;
+// ok is false if it needs none.
+func IngressProgram(a *state.Attachment) (o bpf.OwnProgram, ok bool) {
+	switch {
+	case NeedsReceiver(a):
+		return bpf.ReceiverProgram, true
+	case NeedsGuard(a):
+		return bpf.GuardProgram, true
+	}
+	return o, false
+}
+
 // OwnPrograms returns the programs that an attachment needs on its own interface.
 func OwnPrograms(a *state.Attachment) (all []bpf.OwnProgram) {
 	if NeedsSibling(a) {
 		all = append(all, bpf.SiblingProgram)
 	}
-	if NeedsReceiver(a) {
-		all = append(all, bpf.ReceiverProgram)
+	if o, ok := IngressProgram(a); ok {
+		all = append(all, o)
 	}
 	return all
 }
@@ -67,8 +91,8 @@ type OwnProgramsDone struct {
 	Left     int `json:"left"`     // the others: out of reach, deleted, or failed
 }
 
-// AttachOwnPrograms attaches the sibling program and the receiver program to the interfaces
-// that lack one: no agent had pinned it when they were attached, or its pins were removed
+// AttachOwnPrograms attaches the sibling program and the one on ingress to the interfaces that
+// lack one: no agent had pinned it when they were attached, or its pins were removed
 // since. If no program is pinned, AttachOwnPrograms does nothing.
 //
 // It enters the containers' namespaces, which requires CAP_SYS_ADMIN. The error
