@@ -128,20 +128,10 @@ func judgeSysctls(r *report, n Network) {
 }
 
 // judgeEnforced reports the kinds of violation of which frames are dropped; without any there is no
-// line. In ipvlan a sender can bypass the program on its own interface, and the driver delivers
-// its frames to siblings before another program sees them. The flag private stops unicast frames
-// alone (ipvlan_xmit_mode_l2 and ipvlan_process_multicast in drivers/net/ipvlan/ipvlan_core.c).
+// line.
 func judgeEnforced(r *report, n Network) {
-	const check = "enforces"
-	private := n.IPvlanFlag == specs.FlagPrivate && n.Mode != specs.ModeL2
-	switch {
-	case len(n.Enforce) == 0:
-	case n.Driver == specs.IPvlan && !private:
-		r.addWarn(check, "run its containers without CAP_NET_RAW; or use macvlan", "frames of %s are dropped, except those "+
-			"to other containers on the parent that a container with CAP_NET_RAW sends with PACKET_QDISC_BYPASS or AF_XDP",
-			joinKinds(n.Enforce))
-	default:
-		r.addPass(check, "frames of %s are dropped", joinKinds(n.Enforce))
+	if len(n.Enforce) > 0 {
+		r.addPass("enforces", "frames of %s are dropped", joinKinds(n.Enforce))
 	}
 }
 
