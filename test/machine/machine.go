@@ -2,6 +2,8 @@
 // initramfs, test/system a whole Debian. Each machine writes events of package
 // plan to a serial line, which a [Reader] reads, and the console to another.
 //
+// [Debian] is a tree with a kernel, and [MakeImage] makes a disk of a tree.
+//
 // A machine is qemu with its own emulation of processors (TCG). It shows the
 // behaviour of a kernel, not its speed.
 package machine

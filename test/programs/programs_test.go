@@ -59,9 +59,9 @@ func installed(all []need, program, purpose string) bool {
 // own.
 const guest = "guest"
 
-// guestPackages are the packages that test/system installs in the machine.
+// guestPackages are the packages of the machines of test/system.
 var guestPackages = func() map[string]bool {
-	text, err := os.ReadFile(filepath.Join(root, "test/system/root.go"))
+	text, err := os.ReadFile(filepath.Join(root, "test/machine/debian.go"))
 	if err != nil {
 		panic(err)
 	}

@@ -4,6 +4,7 @@
 //
 //	go run ./test/system                           # Debian 13, all steps; Debian 12, the units
 //	go run ./test/system -suite trixie -run 'boot|install'
+//	go run ./test/system -suite forky              # docker's networks, with docker as a service
 //
 // The machines of several suites run at once. A machine has two disks: a Debian tree of
 // package test/tree as an ext4 image, which no run changes, and a disk with two versions of

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"berth/test/command"
+	"berth/test/machine"
 )
 
 // makePayload makes the image with two versions of the package and the guest program.
@@ -32,7 +33,7 @@ func makePayload(ctx context.Context, dir, packages, image string) error {
 			return err
 		}
 	}
-	return makeImage(ctx, payload, image, "256M")
+	return machine.MakeImage(ctx, payload, image, "256M")
 }
 
 // makePackages makes new.deb by scripts/release.sh, and old.deb of the same programs
@@ -57,14 +58,6 @@ func makePackages(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
-}
-
-// makeImage makes an ext4 file system with the content of a directory.
-func makeImage(ctx context.Context, dir, image, size string) error {
-	if err := command.Execute(ctx, nil, "truncate", "-s", size, image); err != nil {
-		return err
-	}
-	return command.Execute(ctx, nil, "mkfs.ext4", "-q", "-F", "-d", dir, image)
 }
 
 func note(text string) { fmt.Fprintln(os.Stderr, "system:", text) }

@@ -40,6 +40,13 @@ func containers(m *machine) {
 // importImage makes image bb of busybox.
 func (m *machine) importImage() {
 	root := "/var/tmp/bb"
+	m.makeRootfs(root)
+	m.runCommand("tar", "-C", root, "-cf", "/var/tmp/bb.tar", ".")
+	m.runCommand("podman", "import", "-q", "/var/tmp/bb.tar", "bb")
+}
+
+// makeRootfs makes the root file system of containers.
+func (m *machine) makeRootfs(root string) {
 	for _, dir := range []string{"bin", "etc", "proc", "sys", "dev", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			m.fatalf("%v", err)
@@ -51,8 +58,6 @@ func (m *machine) importImage() {
 			m.fatalf("%v", err)
 		}
 	}
-	m.runCommand("tar", "-C", root, "-cf", "/var/tmp/bb.tar", ".")
-	m.runCommand("podman", "import", "-q", "/var/tmp/bb.tar", "bb")
 }
 
 // start starts a container on network lan.

@@ -20,7 +20,8 @@ type step struct {
 	do   func(m *machine)
 }
 
-// full are the steps of a machine with podman, units those of one without.
+// full are the steps of a machine with podman, native those of one with docker, units those of one
+// without either.
 var (
 	full = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
@@ -28,6 +29,10 @@ var (
 		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
 		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
+	}
+	native = []step{
+		{"boot", boot}, {"install", install}, {"docker", docker}, {"ipvlan", ipvlan}, {"masked", masked},
+		{"docker-removed", dockerRemoved}, {"remove", remove}, {"purge", purge},
 	}
 	units = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
@@ -100,6 +105,8 @@ func (r *runner) runMatching(pattern string) error {
 	steps := units
 	if _, err := exec.LookPath("podman"); err == nil {
 		steps = full
+	} else if _, err := exec.LookPath("dockerd"); err == nil {
+		steps = native
 	}
 	if p.Begun {
 		return fmt.Errorf("the machine rebooted during step %q", steps[p.Next].name)
