@@ -182,6 +182,8 @@ func (d *drifter) inspectRecords(ctx context.Context, some []*record) error {
 		}
 		if seen {
 			errs = append(errs, d.reportNewFindings(ctx, some[i], findings))
+		}
+		if seen || err == nil { // an interface that is gone is due again after a change of it, or in its turn
 			some[i].compared.Store(true)
 		}
 	}
