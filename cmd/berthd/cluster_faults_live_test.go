@@ -20,8 +20,8 @@ import (
 )
 
 var (
-	faultSeed  = flag.Uint64("fault-seed", 0, "seed of TestClusterFaults; 0 for a random one")
-	faultSteps = flag.Int("fault-steps", 16, "steps of TestClusterFaults")
+	faultSeed  = flag.Uint64("fault-seed", 0, "seed of TestClusterFaults and TestPartitions; 0 for a random one")
+	faultSteps = flag.Int("fault-steps", 16, "steps of TestClusterFaults, and half of those of TestPartitions")
 )
 
 // faultNetwork has few blocks, which go back soon.

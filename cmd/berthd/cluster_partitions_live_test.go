@@ -29,7 +29,8 @@ func TestPartitions(t *testing.T) {
 	site.plug("c", "br2")
 	of := append(p.ofNodes(), fault{"cut or mend the network", 60, func(*clusterNode) { p.toggleCable() }},
 		fault{"stop or continue a member", 20, func(*clusterNode) { p.toggleMember() }})
-	for range *faultSteps {
+	p.mustAllStart()
+	for range 2 * *faultSteps { // most cuts are short
 		p.act(of)
 		p.mustBeUnique()
 	}
