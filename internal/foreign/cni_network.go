@@ -12,6 +12,7 @@ type cniPlugin struct {
 	Master string   `json:"master"`
 	Mode   string   `json:"mode"`
 	MTU    int      `json:"mtu"`
+	Inside bool     `json:"linkInContainer"` // the parent is in the container's namespace
 	IPAM   *cniIPAM `json:"ipam"`
 }
 
@@ -36,23 +37,29 @@ type cniRange struct {
 }
 
 // parseCNINetwork parses a configuration or a list of configurations. It returns nil if its
-// first plugin is another than macvlan or ipvlan.
+// first plugin is another than macvlan or ipvlan, or its parent is an interface of a container.
 func parseCNINetwork(data []byte) (*Network, error) {
 	var file struct {
 		Name string `json:"name"`
 		cniPlugin
-		Plugins []cniPlugin `json:"plugins"`
+		Plugins   []cniPlugin     `json:"plugins"`
+		NerdctlID json.RawMessage `json:"nerdctlID"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, err
 	}
 	plugin := file.cniPlugin
-	if len(file.Plugins) > 0 {
-		plugin = file.Plugins[0]
+	var further []string
+	for i := range file.Plugins {
+		if i == 0 {
+			plugin = file.Plugins[i]
+		} else {
+			further = append(further, file.Plugins[i].Type)
+		}
 	}
 	n := &Network{Name: specs.EngineNetwork{Engine: specs.EngineCNI, Name: file.Name},
-		Parent: plugin.Master, MTU: plugin.MTU}
-	if !n.setDriver(plugin.Type, plugin.Mode) || file.Name == "" {
+		Parent: plugin.Master, MTU: plugin.MTU, Nerdctl: len(file.NerdctlID) > 0, Further: further}
+	if !n.setDriver(plugin.Type, plugin.Mode) || file.Name == "" || plugin.Inside {
 		return nil, nil
 	}
 	return n, n.setCNI(plugin.IPAM)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"berth/specs"
@@ -46,7 +47,21 @@ func ReadDockerNetworks(ctx context.Context, socket string) ([]Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask docker for its networks: %w", err)
 	}
+	for i := range all {
+		all[i].Version = dockerVersion(answer.Header.Get("Server"))
+	}
 	return all, nil
+}
+
+// dockerVersion returns the version in dockerd's description of itself, "Docker/28.5.2 (linux)", or
+// "" if it has another form.
+func dockerVersion(server string) string {
+	version, isDocker := strings.CutPrefix(server, "Docker/")
+	if !isDocker {
+		return ""
+	}
+	version, _, _ = strings.Cut(version, " ")
+	return version
 }
 
 // dockerNetwork is a network in the answer (api/types/network.Inspect of moby).

@@ -13,6 +13,9 @@ import (
 // Network is a macvlan or ipvlan network of another program, as the program defines it.
 type Network struct {
 	Name    specs.EngineNetwork
+	Version string   // of the program, or "" if not known
+	Nerdctl bool     // CNI's file is nerdctl's
+	Further []string // the plugins of CNI after the first
 	Driver  specs.Driver
 	Mode    specs.Mode // "" for the driver's default
 	Flag    specs.IPvlanFlag

@@ -43,7 +43,8 @@ var definitions = map[string]string{
 "ipam":{"type":"host-local","ranges":[[{"subnet":"192.0.2.0/24","rangeStart":"192.0.2.200","rangeEnd":"192.0.2.220","gateway":"192.0.2.1"}],[{"subnet":"2001:db8::/64"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"tuning"}]}`,
 	"cni/20-plain.conf":                    `{"name":"plain","type":"ipvlan","master":"eth2","ipam":{"type":"host-local","subnet":"198.51.100.0/24"}}`,
 	"cni/30-other.conflist":                `{"name":"other","plugins":[{"type":"berth-cni","network":"lan"}]}`,
-	"cni/default/nerdctl-wide.conflist":    `{"name":"wide","plugins":[{"type":"macvlan","master":"eth3","ipam":{"type":"whereabouts","range":"192.0.2.0/24"}}]}`,
+	"cni/40-inside.conflist":               `{"name":"inside","plugins":[{"type":"macvlan","master":"eth0","linkInContainer":true,"ipam":{}}]}`,
+	"cni/default/nerdctl-wide.conflist":    `{"name":"wide","nerdctlID":"9f","plugins":[{"type":"macvlan","master":"eth3","ipam":{"type":"whereabouts","range":"192.0.2.0/24"}}]}`,
 	"cni/default/unrelated/other.conflist": `{`,
 }
 
@@ -71,7 +72,7 @@ func TestNetworksInFiles(t *testing.T) {
 			wantNetworks(t, got)
 			continue
 		}
-		for path, want := range map[string]string{"podman/lan.json": "podman:lan", "cni/20-plain.conf": "cni:plain", "podman/own.json": "", "cni/30-other.conflist": ""} {
+		for path, want := range map[string]string{"podman/lan.json": "podman:lan", "cni/20-plain.conf": "cni:plain", "podman/own.json": "", "cni/30-other.conflist": "", "cni/40-inside.conflist": ""} {
 			if n, err := ReadNetworkFile(filepath.Join(dir, path)); (err == nil) != (want != "") || err == nil && n.Name.String() != want {
 				t.Errorf("file %s: %v, %v, want %q", path, n, err, want)
 			}
@@ -80,11 +81,11 @@ func TestNetworksInFiles(t *testing.T) {
 			Network{Name: specs.EngineNetwork{Engine: "podman", Name: "lan"}, Driver: specs.Macvlan, Mode: specs.ModePrivate, Parent: "eth1", MTU: 1400, IPAM: specs.IPAMLocal,
 				Subnets: []Subnet{subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.65", "192.0.2.126"), subnetOf("2001:db8::/64", "", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff")}},
 			Network{Name: specs.EngineNetwork{Engine: "podman", Name: "leased"}, Driver: specs.IPvlan, Mode: specs.ModeL3, Parent: "eth1", IPAM: specs.IPAMDHCP},
-			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "home"}, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", MTU: 1500, IPAM: specs.IPAMLocal,
+			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "home"}, Driver: specs.Macvlan, Mode: specs.ModeBridge, Parent: "eth1", MTU: 1500, IPAM: specs.IPAMLocal, Further: []string{"tuning"},
 				Subnets: []Subnet{subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.200", "192.0.2.220"), subnetOf("2001:db8::/64", "2001:db8::1", "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff")}},
 			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "plain"}, Driver: specs.IPvlan, Parent: "eth2", NoRoute: true, IPAM: specs.IPAMLocal,
 				Subnets: []Subnet{subnetOf("198.51.100.0/24", "198.51.100.1", "198.51.100.0", "198.51.100.255")}},
-			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "wide"}, Driver: specs.Macvlan, Parent: "eth3", NoRoute: true, IPAM: specs.IPAMStatic})
+			Network{Name: specs.EngineNetwork{Engine: "cni", Name: "wide"}, Driver: specs.Macvlan, Parent: "eth3", NoRoute: true, IPAM: specs.IPAMStatic, Nerdctl: true})
 	}
 }
 
@@ -128,6 +129,7 @@ func serveDocker(t *testing.T, status int, answer string) (socket string) {
 		if r.Method != http.MethodGet || r.URL.Path != "/networks" {
 			t.Errorf("request %s %s", r.Method, r.URL)
 		}
+		w.Header().Set("Server", "Docker/28.5.2+dfsg1 (linux)")
 		w.WriteHeader(status)
 		fmt.Fprint(w, answer)
 	})}
@@ -143,9 +145,10 @@ func TestDockersNetworks(t *testing.T) {
 	}
 	home := subnetOf("192.0.2.0/24", "192.0.2.1", "192.0.2.64", "192.0.2.127")
 	home.Reserved = addresses("192.0.2.70")
+	const version = "28.5.2+dfsg1"
 	wantNetworks(t, got,
-		Network{Name: dockerNamed("home"), Driver: specs.Macvlan, Mode: specs.ModeVEPA, Parent: "eth1", MTU: 1400, IPAM: specs.IPAMLocal, Subnets: []Subnet{home}},
-		Network{Name: dockerNamed("tap"), Driver: specs.IPvlan, Mode: specs.ModeL3S, Flag: specs.FlagPrivate, Parent: "eth2", IPAM: specs.IPAMNone})
+		Network{Name: dockerNamed("home"), Version: version, Driver: specs.Macvlan, Mode: specs.ModeVEPA, Parent: "eth1", MTU: 1400, IPAM: specs.IPAMLocal, Subnets: []Subnet{home}},
+		Network{Name: dockerNamed("tap"), Version: version, Driver: specs.IPvlan, Mode: specs.ModeL3S, Flag: specs.FlagPrivate, Parent: "eth2", IPAM: specs.IPAMNone})
 	for name, socket := range map[string]string{
 		"an error":  serveDocker(t, http.StatusInternalServerError, `{"message":"no"}`),
 		"no JSON":   serveDocker(t, http.StatusOK, `<html>`),

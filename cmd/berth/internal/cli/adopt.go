@@ -92,7 +92,7 @@ func adopt(ctx context.Context, env *Env, name string, o adoptOptions) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(env.Out, movingText(found.Name.Engine, n.Name, moved))
+	_, err = fmt.Fprint(env.Out, newMover(found, n).textOf(moved))
 	return err
 }
 

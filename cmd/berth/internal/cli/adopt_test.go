@@ -175,10 +175,17 @@ ip_range = '192.0.2.64/26'
 exclude = ['192.0.2.64', '192.0.2.127', '192.0.2.70', '192.0.2.71']
 `
 	const moves = `
+Create a network of podman on it, once (podman 4.5 or newer):
+    podman network create --driver berth --opt network=lan lan
+
 To move 3f2a91c04b7e, remove it and start it again with
+    podman run --network lan …
+or, by an annotation, with
     podman run --network none --annotation berth/networks=lan …
 
 To move 3f2b00c04b7e, remove it and start it again with
+    podman run --network lan …
+or, by an annotation, with
     podman run --network none --annotation berth/networks=lan …
 `
 	mustEqual(t, "adopt --dry-run", "\n# "+w.dir+"/etc/networks.d/lan.toml\n"+file+moves, w.mustRun("adopt", "podman:home", "--name", "lan", "--dry-run"))
@@ -196,7 +203,9 @@ To move 3f2b00c04b7e, remove it and start it again with
 func TestAdoptKeepsAddresses(t *testing.T) {
 	w := adoptWorld(t)
 	out := w.mustRun("adopt", "podman:home", "--keep-addresses", "--dry-run")
-	if !strings.Contains(out, "--annotation berth/ip=192.0.2.70 …") || strings.Contains(out, "'192.0.2.70'") {
+	if !strings.Contains(out, "--annotation berth/ip=192.0.2.70 …") || strings.Contains(out, "'192.0.2.70'") ||
+		!strings.Contains(out, "podman network create --driver berth --opt network=home berth-home\n") ||
+		!strings.Contains(out, "podman run --network berth-home:ip=192.0.2.70 …") {
 		t.Errorf("no request of 192.0.2.70, or it is excluded:\n%s", out)
 	}
 }
@@ -222,11 +231,45 @@ func TestAdoptUsage(t *testing.T) {
 	w.mustFail(exitFailed, "no such file", "adopt", "--file", w.dir+"/none.json")
 }
 
-// TestComposeText shows the lines of docker compose with a requested address.
-func TestComposeText(t *testing.T) {
-	mustEqual(t, "compose", `
+// dualSubnets are those of a network of both families.
+var dualSubnets = []specs.Subnet{{Subnet: mustPrefix("192.0.2.0/24")}, {Subnet: mustPrefix("2001:db8::/64")}}
+
+// TestMovesOfDocker prints the commands and the lines of compose by which docker's containers get to a
+// network, by a network of docker and by an annotation.
+func TestMovesOfDocker(t *testing.T) {
+	n := &specs.Network{Name: "lan", IPAM: specs.IPAMLocal, Subnets: dualSubnets}
+	m := newMover(&foreign.Network{Name: specs.EngineNetwork{Engine: "docker", Name: "home"}, Version: "28.5.2+dfsg1"}, n)
+	mustEqual(t, "moves", `
+
+Create a network of docker on it, once:
+    docker network create --driver berth --ipam-driver berth --ipv6 --subnet 192.0.2.0/24 --subnet 2001:db8::/64 --opt network=lan lan
+
+To move shop-db-1, remove it and start it again with
+    services:
+      db:
+        networks: [lan]
+    networks:
+      lan:
+        external: true
+or, by an annotation, with
+    services:
+      db:
+        runtime: berth
+        network_mode: none
+        annotations:
+          berth/networks: lan
 
 To move shop-web-1, remove it and start it again with
+    services:
+      web:
+        networks:
+          lan:
+            ipv4_address: 192.0.2.7
+            ipv6_address: 2001:db8::7
+    networks:
+      lan:
+        external: true
+or, by an annotation, with
     services:
       web:
         runtime: berth
@@ -236,8 +279,58 @@ To move shop-web-1, remove it and start it again with
           berth/ip: "192.0.2.7,2001:db8::7"
 
 To move tv, remove it and start it again with
-    docker run --runtime berth --network none --annotation berth/networks=lan …
-`, movingText("docker", "lan", []movedContainer{
-		{name: "shop-web-1", service: "web", addresses: []netip.Addr{mustAddr("192.0.2.7"), mustAddr("2001:db8::7")}}, {name: "tv"},
+    docker run --network name=lan,ip=192.0.2.8 …
+or, by an annotation, with
+    docker run --runtime berth --network none --annotation berth/networks=lan --annotation berth/ip=192.0.2.8 …
+
+To move two, remove it and start it again with
+    docker run --runtime berth --network none --annotation berth/networks=lan --annotation berth/ip=192.0.2.9,198.51.100.9 …
+`, m.textOf([]movedContainer{
+		{name: "shop-db-1", service: "db"},
+		{name: "shop-web-1", service: "web", addresses: []netip.Addr{mustAddr("192.0.2.7"), mustAddr("2001:db8::7")}},
+		{name: "tv", addresses: []netip.Addr{mustAddr("192.0.2.8")}},
+		{name: "two", addresses: []netip.Addr{mustAddr("192.0.2.9"), mustAddr("198.51.100.9")}},
 	}))
+}
+
+// TestDoorsOfAdoptedNetworks prints the engine's own network only if the engine can have one, under a
+// name that the old one does not have.
+func TestDoorsOfAdoptedNetworks(t *testing.T) {
+	for _, c := range []struct {
+		engine, version, name string
+		nerdctl               bool
+		ipam                  specs.IPAM
+		subnets               []specs.Subnet
+		want                  []string
+		not                   string
+	}{
+		{engine: "docker", version: "26.1.5+dfsg1", name: "home", want: []string{"--runtime berth"}, not: "network create"},
+		{engine: "docker", version: "27.5.1", name: "home", want: []string{"--runtime berth"}, not: "network create"},
+		{engine: "docker", version: "26.0.2", name: "home", want: []string{"docker network create"}},
+		{engine: "docker", version: "", name: "lan", want: []string{"--opt network=lan berth-lan\n", "docker run --network berth-lan …"}},
+		{engine: "docker", version: "29.0.0", name: "home", subnets: dualSubnets[1:], want: []string{"--ipam-driver berth --ipv4=false --ipv6 --subnet 2001:db8::/64 "}},
+		{engine: "docker", version: "28.5.2", name: "home", ipam: specs.IPAMDHCP, want: []string{"--ipam-driver null --opt network=lan lan"}, not: "--subnet"},
+		{engine: "podman", name: "lan", want: []string{"--driver berth --opt network=lan berth-lan\n", "podman run --network berth-lan …"}},
+		{engine: "cni", nerdctl: true, name: "home", want: []string{"berth install --engine nerdctl", "nerdctl run --net lan …"}, not: "annotation"},
+		{engine: "cni", nerdctl: true, name: "lan", want: []string{"adopt it with --name"}, not: "nerdctl run"},
+	} {
+		found := &foreign.Network{Name: specs.EngineNetwork{Engine: c.engine, Name: c.name}, Version: c.version, Nerdctl: c.nerdctl}
+		text := newMover(found, &specs.Network{Name: "lan", IPAM: c.ipam, Subnets: c.subnets}).textOf(nil)
+		for _, want := range c.want {
+			if !strings.Contains(text, want) || c.not != "" && strings.Contains(text, c.not) {
+				t.Errorf("%s %s, network %s: want %q and not %q in\n%s", c.engine, c.version, c.name, want, c.not, text)
+			}
+		}
+	}
+}
+
+// TestMovesOfCNI names the plugin that is replaced, and those that stay.
+func TestMovesOfCNI(t *testing.T) {
+	found := &foreign.Network{Name: specs.EngineNetwork{Engine: "cni", Name: "home"}, Driver: specs.IPvlan, Further: []string{"tuning", "sbr"}}
+	mustEqual(t, "moves", `
+
+In CNI's configuration, replace the plugin ipvlan by
+    {"type": "berth-cni", "network": "lan", "capabilities": {"ips": true, "mac": true}}
+leave the plugins after it (tuning, sbr) as they are, and start its containers again.
+`, newMover(found, &specs.Network{Name: "lan"}).textOf(nil))
 }
