@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/agent/client"
 	"berth/internal/state"
 	"berth/internal/testnet"
 	"berth/specs"
@@ -28,6 +29,12 @@ type foreign struct {
 // makeForeign makes an interface as a CNI plugin does: inside a namespace that has no ID on
 // the host. It is not up yet.
 func (l *lab) makeForeign(n byte, mode string) *foreign {
+	l.t.Helper()
+	return l.makeForeignOn(parent, n, mode)
+}
+
+// makeForeignOn is makeForeign with another parent.
+func (l *lab) makeForeignOn(parent string, n byte, mode string) *foreign {
 	l.t.Helper()
 	f := &foreign{container: container{lab: l, ns: testnet.Namespace(l.t), mac: specs.MAC{2, 0, 0x5e, 0, 0x53, n}}}
 	f.process = testnet.Process(l.t, f.ns)
@@ -249,6 +256,43 @@ func TestObserveIsConfigured(t *testing.T) {
 		}
 		if n := len(l.agentStatus().Parents); (n == 1) != want {
 			t.Errorf("observe = %s: %d parents", text, n)
+		}
+	}
+}
+
+// TestParentsOfBerthsAreObserved has observe = []. The interfaces on a parent are observed all the same
+// from a network of berth's, or an attachment, on it, so that none of their frames is a violation.
+func TestParentsOfBerthsAreObserved(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root, testnet.Macvlan, testnet.Types)
+	for name, begin := range map[string]func(*lab){
+		"network":    func(l *lab) { l.writeNetwork("lan", lanFile) },
+		"attachment": func(l *lab) { l.attachAs("inplace", 9, func(a *state.Attachment) { a.Network = "" }) },
+	} {
+		l := newLab(t)
+		l.agentConfig("observe = []")
+		testnet.Veth(t, "eth2", l.host, "wire2", l.lan)
+		f, other := l.makeForeign(1, "bridge"), l.makeForeignOn("eth2", 2, "bridge")
+		f.setUp()
+		testnet.Up(t, other.ns, "net1")
+		l.startAgent()
+		if all, err := l.client.Endpoints(t.Context(), true); err != nil || len(all) != 0 {
+			t.Errorf("%s: without a network, the agent has %+v, %v", name, all, err)
+		}
+		begin(l)
+		f.waitObserved()
+		web := l.attachContainer("web", 3)
+		f.sendFrames(3)
+		f.waitSent(3)
+		testnet.Run(t, f.ns, "busybox", "arping", "-c", "2", "-w", "10", "-I", "net1", "192.0.2.3")
+		web.sendFrames(2)
+		web.waitSent(2)
+		for e, err := range l.client.Events(t.Context(), client.Filter{}) {
+			mustSucceed(t, err)
+			t.Errorf("%s: event %+v", name, e)
+		}
+		if _, is := other.observed(); is {
+			t.Errorf("%s: an interface on another parent is observed", name)
 		}
 	}
 }
