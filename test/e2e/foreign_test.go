@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,13 +126,7 @@ func (s *site) expectAdopted(t *testing.T, engine lab.Engine, on string) {
 		must(t, err)
 		args = []string{"--file", file}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := s.Command(ctx, filepath.Join(bin, "berth"), slices.Concat([]string{"--config", s.Config, "--state", s.State, "--bpffs", s.BPFFS, "adopt"},
-		args, []string{"--name", "adopted"})...)
-	cmd.Env = append(cmd.Environ(), env)
-	text, err := lab.Output(cmd)
-	must(t, err)
+	text := s.adopt(t, env, append(args, "--name", "adopted")...)
 	if !strings.Contains(text, "adopted\n") || !strings.Contains(text, "To move "+on+",") && !strings.Contains(text, "berth-cni") {
 		t.Errorf("berth adopt printed no way to move container %s:\n%s", on, text)
 	}

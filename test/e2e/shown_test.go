@@ -72,6 +72,7 @@ func (s *site) expectShown(t *testing.T, e specs.Endpoint) {
 		t.Errorf("berth stats --json shows %s, want %+v", text, e)
 	}
 	s.expectScraped(t, e.ContainerID, 1)
+	s.expectOnTop(t, e.Interface, e.Name, "(observed)")
 }
 
 // expectDuplicate gives an interface that is shown the address of an attachment, by a function that
