@@ -67,11 +67,27 @@ func engineStarters(host *lab.Host, rootfs string) (all []*starter, stop func(),
 	} else if all, err = podmanStarters(host, rootfs); err != nil {
 		return nil, stop, nil, err
 	}
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		return all, stop, append(left, "docker"), nil
+	var stops []func()
+	stop = func() {
+		for _, one := range stops {
+			one()
+		}
 	}
-	docker, stop, err := dockerStarters(host, rootfs)
-	return append(all, docker...), stop, left, err
+	for _, e := range []struct {
+		name, program string
+		make          func(*lab.Host, string) ([]*starter, func(), error)
+	}{{"docker", "dockerd", dockerStarters}, {"nerdctl", "nerdctl", nerdctlStarters}} {
+		if _, err := exec.LookPath(e.program); err != nil {
+			left = append(left, e.name)
+			continue
+		}
+		some, end, err := e.make(host, rootfs)
+		all, stops = append(all, some...), append(stops, end)
+		if err != nil {
+			return nil, stop, nil, err
+		}
+	}
+	return all, stop, left, nil
 }
 
 func podmanStarters(host *lab.Host, rootfs string) ([]*starter, error) {
@@ -155,10 +171,45 @@ func dockerDoor(host *lab.Host, d *lab.Docker) (*lab.Daemon, error) {
 	})
 }
 
+func nerdctlStarters(host *lab.Host, rootfs string) (all []*starter, stop func(), err error) {
+	n := &lab.Nerdctl{Containerd: lab.Containerd{Host: host, Rootfs: rootfs, Wrapper: lab.Wrapper{Runtime: "runc"}}}
+	if err := n.StartDaemon(); err != nil {
+		return nil, func() {}, err
+	}
+	stop = func() { _ = n.StopDaemon() } // the host's processes end with the bench
+	plain := *n
+	plain.Plain = true
+	wrapped, err := n.Program()
+	if err != nil {
+		return nil, stop, err
+	}
+	unwrapped, err := plain.Program()
+	if err != nil {
+		return nil, stop, err
+	}
+	if _, err := n.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", engineSubnet,
+		"own"); err != nil {
+		return nil, stop, err
+	}
+	run := func(runtime string, flags ...string) func() error {
+		return func() error {
+			_, err := n.Client(append(append([]string{"run", "--rm", "--pull", "never", "--runtime", runtime}, flags...),
+				lab.ImageName, "/bin/true")...)
+			return err
+		}
+	}
+	return []*starter{
+		{engine: "nerdctl", how: "its own macvlan", run: run(unwrapped, "--network", "own")},
+		{engine: "nerdctl", how: "berth, by annotation",
+			run: run(wrapped, "--network", "none", "--annotation", "berth/networks=lan")},
+		{engine: "nerdctl", how: "berth, by CNI", run: run(unwrapped, "--network", "lan")},
+	}, stop, n.UseCNI("lan")
+}
+
 func enginesSection(all []*starter, left []string, rounds int) *section {
 	s := &section{
-		how: fmt.Sprintf("The time of `podman run --rm … true`, and of docker's, on the engine's own macvlan network, "+
-			"and with berth and conflict_timeout = %q: medians of %d rounds.", probeMost, rounds),
+		how: fmt.Sprintf("The time of `podman run --rm … true`, of docker's and of nerdctl's, on the engine's own macvlan "+
+			"network, and with berth and conflict_timeout = %q: medians of %d rounds.", probeMost, rounds),
 		head: []string{"", "its own macvlan", "berth", "ratio", "fastest tenth"},
 	}
 	var own *starter

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // engineNetworkName is the name of the network that engines make by CNI: a bridge on the
@@ -32,6 +33,17 @@ func writeEngineNetwork(dir string) error {
 	text := fmt.Sprintf(engineNetwork, engineNetworkName, Dir, filepath.Base(dir), EngineSubnet)
 	temporary := filepath.Join(dir, unique("new"))
 	return firstError(writeFile(temporary, text), os.Rename(temporary, filepath.Join(dir, "10-lab.conflist")))
+}
+
+// writeCNI makes one of berth's networks one of CNI: it writes berth-cni, with this host's
+// directories, among the plugins, and the file that names the network.
+func (h *Host) writeCNI(network, plugins, networks string) error {
+	plugin := filepath.Join(plugins, "berth-cni")
+	words := append([]string{filepath.Join(h.Bin, "berth-cni")}, h.flags()...)
+	conf := fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %[1]q, "plugins": [
+		{"type": "berth-cni", "network": %[1]q, "capabilities": {"ips": true, "mac": true}}]}`, network)
+	return firstError(writeFile(plugin, "#!/bin/sh\nexec "+strings.Join(words, " ")+"\n"), os.Chmod(plugin, 0o755),
+		writeFile(filepath.Join(networks, network+".conflist"), conf))
 }
 
 // netavarkNetwork is the same network in podman's format for netavark.

@@ -3,6 +3,7 @@ package lab
 import (
 	"cmp"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 type Nerdctl struct {
 	Containerd
 	Namespace string // of containerd, "" for nerdctl's default one
+	plugins   string // directory of CNI's plugins, "" for Debian's
 }
 
 // StartDaemon starts containerd, and loads an image unless it exists.
@@ -32,9 +34,29 @@ func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
 func (n *Nerdctl) Client(args ...string) (string, error) {
 	return n.Host.Run("nerdctl", append([]string{
 		"--address", filepath.Join(n.dir(), "socket"), "--data-root", filepath.Join(n.dir(), "nerdctl"),
-		"--cni-path", "/usr/lib/cni", "--cni-netconfpath", n.networks(), "--cgroup-manager", "cgroupfs",
+		"--cni-path", cmp.Or(n.plugins, debianPlugins), "--cni-netconfpath", n.networks(), "--cgroup-manager", "cgroupfs",
 		"--cdi-spec-dirs", filepath.Join(n.dir(), "cdi"), "--namespace", cmp.Or(n.Namespace, "default"),
 	}, args...)...)
+}
+
+// debianPlugins is the directory of Debian's plugins of CNI.
+const debianPlugins = "/usr/lib/cni"
+
+// UseCNI makes one of berth's networks one of nerdctl's, by a file of CNI. The plugins are then those
+// of a directory of this host, which has links to Debian's.
+func (n *Nerdctl) UseCNI(network string) error {
+	n.plugins = filepath.Join(n.dir(), "plugins")
+	if err := n.Host.writeCNI(network, n.plugins, n.networks()); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(debianPlugins)
+	for _, plugin := range all {
+		link := filepath.Join(n.plugins, plugin.Name())
+		if err == nil && !exists(link) {
+			err = os.Symlink(filepath.Join(debianPlugins, plugin.Name()), link)
+		}
+	}
+	return err
 }
 
 // Load loads the image into the namespace, unless it exists.

@@ -120,12 +120,7 @@ func (p *Podman) UseCNI(network string) (bool, error) {
 	if exists(netavark) {
 		return false, nil
 	}
-	plugin := filepath.Join(p.plugins(), "berth-cni")
-	words := append([]string{filepath.Join(p.Host.Bin, "berth-cni")}, p.Host.flags()...)
-	conf := fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %[1]q, "plugins": [
-		{"type": "berth-cni", "network": %[1]q, "capabilities": {"ips": true, "mac": true}}]}`, network)
-	return true, firstError(writeFile(plugin, "#!/bin/sh\nexec "+strings.Join(words, " ")+"\n"), os.Chmod(plugin, 0o755),
-		writeFile(filepath.Join(p.dir(), "networks", network+".conflist"), conf))
+	return true, p.Host.writeCNI(network, p.plugins(), filepath.Join(p.dir(), "networks"))
 }
 
 // NetworkFile returns the file that defines one of podman's own networks.
