@@ -55,7 +55,7 @@ type faults struct {
 // MAC is on two nodes. At the end, without faults, each node starts a container.
 func TestClusterFaults(t *testing.T) {
 	t.Parallel()
-	f := newFaults(newClusterLAN(t))
+	f := newFaults(newClusterLAN(t), 3)
 	for step := range *faultSteps {
 		if step == *faultSteps/2 {
 			f.restore()
@@ -67,8 +67,8 @@ func TestClusterFaults(t *testing.T) {
 	f.mustAllStart()
 }
 
-// newFaults starts three nodes.
-func newFaults(c *clusterLAN) *faults {
+// newFaults starts a number of nodes. Their pool has room for two blocks of each.
+func newFaults(c *clusterLAN, nodes int) *faults {
 	c.t.Helper()
 	seed := *faultSeed
 	if seed == 0 {
@@ -78,8 +78,12 @@ func newFaults(c *clusterLAN) *faults {
 	f := &faults{clusterLAN: c, r: rand.New(rand.NewPCG(seed, 15)), backup: c.t.TempDir(),
 		running: map[*clusterNode][]*clusterContainer{}, down: map[*clusterNode]bool{}, cut: map[*clusterNode]string{},
 		done: map[string]int{}}
-	for i, name := range []string{"a", "b", "c"} {
-		f.nodes = append(f.nodes, f.newNode(name, parent, 2+i, map[string]string{"lan": faultNetwork}))
+	network := faultNetwork
+	if nodes > 4 {
+		network = strings.Replace(network, "192.0.2.64/27", "192.0.2.64/26", 1)
+	}
+	for i := range nodes {
+		f.nodes = append(f.nodes, f.newNode(string(rune('a'+i)), parent, 2+i, map[string]string{"lan": network}))
 	}
 	return f
 }
@@ -164,6 +168,7 @@ func (f *faults) startAll() {
 // end ends a container, as its engine does.
 func (f *faults) end(n *clusterNode, c *clusterContainer) {
 	c.lose()
+	defer f.release(c)
 	if err := n.runHook(c, oci.StateStopped); err != nil {
 		f.t.Errorf("node %s: the end of a container: %v", n.name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -165,6 +166,14 @@ func (c *clusterLAN) lease(node string, a netip.Addr, mac specs.MAC) {
 	c.seen[a], c.macs[mac] = node, node
 }
 
+// release notes that a container has ended, so its address and MAC are free.
+func (c *clusterLAN) release(of *clusterContainer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.seen, of.address)
+	delete(c.macs, of.mac)
+}
+
 // mustStartOne starts a container that needs no other condition than time.
 func (n *clusterNode) mustStartOne(network string) (*clusterContainer, netip.Addr) {
 	n.t.Helper()
@@ -216,11 +225,8 @@ func (n *clusterNode) reboot() {
 	n.t.Helper()
 	n.agent.stopAgent(syscall.SIGKILL)
 	n.on.mu.Lock()
-	for a, node := range n.on.seen {
-		if node == n.name {
-			delete(n.on.seen, a)
-		}
-	}
+	maps.DeleteFunc(n.on.seen, func(_ netip.Addr, node string) bool { return node == n.name })
+	maps.DeleteFunc(n.on.macs, func(_ specs.MAC, node string) bool { return node == n.name })
 	n.on.mu.Unlock()
 	mustSucceed(n.t, os.RemoveAll(n.state))
 	mustSucceed(n.t, os.RemoveAll(n.bpffs))

@@ -19,14 +19,16 @@ type partitions struct {
 	stopped map[int]syscall.Signal
 }
 
-// TestPartitions is TestClusterFaults with three members of etcd, and with a network that is cut at
+// TestPartitions is TestClusterFaults with eight nodes and three members of etcd, and with a network that is cut at
 // random: between the two switches, at the port of a node or a member, or in one direction between two
 // machines. Members are killed and paused too.
 func TestPartitions(t *testing.T) {
 	t.Parallel()
 	site := newMemberLAN(t)
-	p := &partitions{faults: newFaults(site.clusterLAN), site: site, cuts: map[string]func(){}, stopped: map[int]syscall.Signal{}}
-	site.plug("c", "br2")
+	p := &partitions{faults: newFaults(site.clusterLAN, 8), site: site, cuts: map[string]func(){}, stopped: map[int]syscall.Signal{}}
+	for _, node := range []string{"c", "f", "h"} {
+		site.plug(node, "br2")
+	}
 	of := append(p.ofNodes(), fault{"cut or mend the network", 60, func(*clusterNode) { p.toggleCable() }},
 		fault{"stop or continue a member", 20, func(*clusterNode) { p.toggleMember() }})
 	p.mustAllStart()

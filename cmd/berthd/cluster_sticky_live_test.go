@@ -75,8 +75,5 @@ func (c *clusterContainer) end(t *testing.T, n *clusterNode) {
 	t.Helper()
 	c.lose()
 	mustSucceed(t, n.runHook(c, oci.StateStopped))
-	n.on.mu.Lock()
-	defer n.on.mu.Unlock()
-	delete(n.on.seen, c.address)
-	delete(n.on.macs, c.mac)
+	n.on.release(c)
 }
