@@ -42,8 +42,12 @@ func TestHostIsolationFollowsTheHost(t *testing.T) {
 	isolated := func(c *container) uint64 { return l.endpointOf(c.id).Violations[specs.HostIsolation] }
 	web, db := l.attachContainer("web", 1), l.attachContainer("db", 2)
 	web.askAddress("192.0.2.201")
-	testnet.Eventually(t, "the address that was there", func() bool { return isolated(web) > 0 })
-	if e := l.eventsOf("web", specs.HostIsolation)[0]; e.Frame.DestinationIP.String() != "192.0.2.201" || e.Parent != parent {
+	var events []specs.Event // the agent may report one later than it counts it
+	testnet.Eventually(t, "the address that was there", func() bool {
+		events = l.eventsOf("web", specs.HostIsolation)
+		return isolated(web) > 0 && len(events) > 0
+	})
+	if e := events[0]; e.Frame.DestinationIP.String() != "192.0.2.201" || e.Parent != parent {
 		t.Errorf("event %+v", e)
 	}
 

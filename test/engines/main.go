@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -157,11 +159,10 @@ func runEngine(ctx context.Context, o *options, e engine, t *tree.Tree, share st
 	if err := runOnce(ctx, o, e, t, share, pattern, &r); err != nil {
 		return result{}, err
 	}
-	failed := results.FailedTests(r.log.Ended)
-	if r.status == 1 && len(failed) > 0 && len(failed) <= o.again {
-		fmt.Printf("engines: %s: again: %s\n", r.name, strings.Join(failed, ", "))
+	if failed, ok := results.Second(r.status, r.log.Ended, o.again); ok {
+		fmt.Printf("engines: %s: again: %s\n", r.name, cmp.Or(failed, "all, after exit status "+strconv.Itoa(r.status)))
 		r.log.Again()
-		if err := runOnce(ctx, o, e, t, share, results.Pattern(failed), &r); err != nil {
+		if err := runOnce(ctx, o, e, t, share, cmp.Or(failed, pattern), &r); err != nil {
 			return result{}, err
 		}
 	}

@@ -30,7 +30,7 @@ func (r *result) add(text string, status int) {
 	for line := range strings.Lines(text) {
 		r.log.AddLine(strings.TrimSuffix(line, "\n"))
 	}
-	r.Counts = r.log.Counts
+	r.Counts = results.Count(r.log.Ended)
 }
 
 // outcomes returns the outcome of each test and subtest.

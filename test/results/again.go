@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// testsFailed is the exit status of a test binary whose tests ended and some failed; a panic
+// and a timeout end it with 2 (testing.M.Run and runtime.throw).
+const testsFailed = 1
+
 // outputLines is the number of lines that a failed test's Result keeps.
 const outputLines = 60
 
@@ -24,6 +28,20 @@ func FailedTests(all []Result) []string {
 		}
 	}
 	return names
+}
+
+// Second returns the -test.run of the second run of a test binary that ended with a status:
+// the tests that failed, if they are at most again, or "" for all tests if the binary ended
+// before them, for example by a panic. It returns false if there is no second run.
+func Second(status int, all []Result, again int) (pattern string, ok bool) {
+	switch failed := FailedTests(all); {
+	case status == 0 || again == 0:
+		return "", false
+	case status != testsFailed:
+		return "", true
+	default:
+		return Pattern(failed), len(failed) > 0 && len(failed) <= again
+	}
 }
 
 // Pattern returns the regular expression for -test.run that matches just these tests.

@@ -1,7 +1,7 @@
 package results
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,20 +10,12 @@ import (
 //
 // Parallel tests are told apart by the lines "=== NAME" of the testing package.
 type Log struct {
-	Counts Counts
-	Ended  []Result // without package and place
+	Ended []Result // without package and place
 
 	current string // the test that prints the current line, "" outside of tests
 	lines   map[string][]string
 	order   []string
-	first   map[string]bool // tests that failed in the first run; not nil in the second
-}
-
-// Counts counts tests, without their subtests.
-type Counts struct{ Passed, Skipped, Failed int }
-
-func (c Counts) String() string {
-	return fmt.Sprintf("%d passed, %d skipped, %d failed", c.Passed, c.Skipped, c.Failed)
+	running []string // tests, without subtests
 }
 
 // AddLine processes a line, without its newline, and returns the lines to print now.
@@ -31,6 +23,9 @@ func (l *Log) AddLine(line string) []string {
 	for _, tag := range []string{"=== RUN ", "=== NAME ", "=== CONT ", "=== PAUSE "} {
 		if name, ok := strings.CutPrefix(line, tag); ok {
 			l.current = strings.TrimSpace(name)
+			if tag == "=== RUN " && !strings.Contains(name, "/") {
+				l.running = append(l.running, l.current)
+			}
 			return nil
 		}
 	}
@@ -67,36 +62,20 @@ func (l *Log) end(outcome, name, line string) []string {
 		r.Output = LastLines(lines)
 	}
 	l.Ended = append(l.Ended, r)
-	if !strings.Contains(name, "/") {
-		l.count(outcome, name)
-	}
+	l.running = slices.DeleteFunc(l.running, func(other string) bool { return other == name })
 	if outcome == Pass {
 		return nil
 	}
 	return lines
 }
 
-func (l *Log) count(outcome, name string) {
-	if l.first[name] {
-		l.Counts.Failed--
-	}
-	switch outcome {
-	case Pass:
-		l.Counts.Passed++
-	case Skip:
-		l.Counts.Skipped++
-	case Fail:
-		l.Counts.Failed++
-	}
-}
-
-// Again begins a second run, of the tests that failed. A test that passes in it no longer
-// counts as failed.
+// Again begins a second run. A test that the first run began and did not end has failed in it.
 func (l *Log) Again() {
-	l.current, l.first = "", map[string]bool{}
-	for _, name := range FailedTests(l.Ended) {
-		l.first[name] = true
+	for _, name := range l.running {
+		lines := append([]string{"did not end: " + name}, l.lines[name]...)
+		l.Ended = append(l.Ended, Result{Test: name, Outcome: Fail, Output: LastLines(lines)})
 	}
+	*l = Log{Ended: l.Ended}
 }
 
 // Unended returns the output of tests that have not ended, for example because the

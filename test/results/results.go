@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // The outcomes of a test.
@@ -32,6 +33,36 @@ type Result struct {
 	Reason  string `json:",omitempty"` // of a skip
 	Where   string `json:",omitempty"` // the kernel or engine
 	Output  string `json:",omitempty"` // of a failed test, its last lines
+}
+
+// Counts counts tests, without their subtests.
+type Counts struct{ Passed, Skipped, Failed int }
+
+func (c Counts) String() string {
+	return fmt.Sprintf("%d passed, %d skipped, %d failed", c.Passed, c.Skipped, c.Failed)
+}
+
+// Count counts the tests by the outcome of their last run in each place.
+func Count(all []Result) Counts {
+	type test struct{ pkg, name, where string }
+	last := map[test]string{}
+	for _, r := range all {
+		if !strings.Contains(r.Test, "/") {
+			last[test{r.Package, r.Test, r.Where}] = r.Outcome
+		}
+	}
+	var c Counts
+	for _, outcome := range last {
+		switch outcome {
+		case Pass:
+			c.Passed++
+		case Skip:
+			c.Skipped++
+		case Fail:
+			c.Failed++
+		}
+	}
+	return c
 }
 
 // Write writes results to a file, one JSON object per line, and makes its directory.

@@ -85,18 +85,67 @@ func TestLogOfASecondRun(t *testing.T) {
 	} {
 		l.AddLine(line)
 	}
-	if got := FailedTests(l.Ended); !reflect.DeepEqual(got, []string{"TestA", "TestB"}) || l.Counts != (Counts{Passed: 1, Failed: 2}) {
-		t.Fatalf("after the first run: %q failed; %v", got, l.Counts)
+	if got := FailedTests(l.Ended); !reflect.DeepEqual(got, []string{"TestA", "TestB"}) || Count(l.Ended) != (Counts{Passed: 1, Failed: 2}) {
+		t.Fatalf("after the first run: %q failed; %v", got, Count(l.Ended))
 	}
 	l.Again()
 	for _, line := range []string{"--- PASS: TestA (0.00s)", "--- FAIL: TestB (0.00s)"} {
 		l.AddLine(line)
 	}
-	if l.Counts != (Counts{Passed: 2, Failed: 1}) {
-		t.Errorf("after the second run: %v", l.Counts)
+	if got := Count(l.Ended); got != (Counts{Passed: 2, Failed: 1}) {
+		t.Errorf("after the second run: %v", got)
 	}
 	failed, unsteady := Failures(l.Ended)
 	if len(failed) != 2 || len(unsteady) != 1 || unsteady[0].Output != "    a_test.go:1: late\n--- FAIL: TestA (0.00s)" {
 		t.Errorf("failed %+v, unsteady %+v", failed, unsteady)
+	}
+}
+
+// A panic ends the tests that run beside the one that panicked; all are run again.
+func TestLogAfterAPanic(t *testing.T) {
+	var l Log
+	for _, line := range []string{
+		"=== RUN   TestA", "=== RUN   TestB", "=== NAME  TestB", "    b_test.go:1: begun",
+		"--- FAIL: TestA (0.00s)", "panic: index out of range",
+	} {
+		l.AddLine(line)
+	}
+	if pattern, ok := Second(2, l.Ended, 1); pattern != "" || !ok {
+		t.Errorf("second run: %q, %v", pattern, ok)
+	}
+	l.Again()
+	for _, line := range []string{"--- PASS: TestA (0.00s)", "--- PASS: TestB (0.00s)", "--- PASS: TestC (0.00s)"} {
+		l.AddLine(line)
+	}
+	if got := Count(l.Ended); got != (Counts{Passed: 3}) {
+		t.Errorf("after the second run: %v", got)
+	}
+	failed, unsteady := Failures(l.Ended)
+	if len(failed) != 0 || len(unsteady) != 2 || unsteady[1].Output != "did not end: TestB\n    b_test.go:1: begun" {
+		t.Errorf("failed %+v, unsteady %+v", failed, unsteady)
+	}
+}
+
+func TestSecond(t *testing.T) {
+	failed := []Result{{Test: "TestA", Outcome: Fail}, {Test: "TestB", Outcome: Fail}}
+	for _, c := range []struct {
+		status, again int
+		all           []Result
+		pattern       string
+		ok            bool
+	}{
+		{0, 3, failed, "", false},
+		{1, 0, failed, "", false},
+		{1, 1, failed, Pattern([]string{"TestA", "TestB"}), false},
+		{1, 2, failed, "^(TestA|TestB)$", true},
+		{1, 2, nil, Pattern(nil), false}, // not a test: something that TestMain found
+		{2, 1, failed, "", true},
+		{2, 0, failed, "", false},
+		{128 + 9, 1, nil, "", true},
+	} {
+		pattern, ok := Second(c.status, c.all, c.again)
+		if pattern != c.pattern || ok != c.ok {
+			t.Errorf("status %d, again %d, %d failed: %q, %v; want %q, %v", c.status, c.again, len(c.all), pattern, ok, c.pattern, c.ok)
+		}
 	}
 }

@@ -8,7 +8,8 @@
 //
 // Its own flags come first, and "--" ends them. With -again N it runs failed tests a second
 // time if they are at most N: a test that then passes is unsteady, which is a fault to mend
-// but fails nothing. The flags of go test are then written as -flag=value.
+// but fails nothing. A package that ended before its tests, for example by a panic, counts
+// as one and runs whole. The flags of go test are then written as -flag=value.
 //
 // The exit status is 0 if all tests that ran passed, 1 if a test failed or, with -sum, one
 // was skipped everywhere, and 2 if the tests could not be run.
@@ -66,37 +67,63 @@ func (t *tally) runTests(ctx context.Context, args []string, again int) (int, er
 	if err != nil {
 		return 2, err
 	}
-	if names := results.FailedTests(t.results); bad && t.broken == 0 && len(names) > 0 && len(names) <= again {
-		fmt.Fprintf(t.out, "again: %s\n", strings.Join(names, ", "))
-		if bad, err = t.goTest(ctx, t.secondRun(args, names)); err != nil {
-			return 2, err
+	if bad {
+		for _, second := range t.secondRuns(args, again) {
+			fmt.Fprintf(t.out, "again: go test %s\n", strings.Join(second, " "))
+			if _, err = t.goTest(ctx, second); err != nil {
+				return 2, err
+			}
+		}
+		if t.failed() == 0 && len(t.again) == 0 {
+			return 2, errors.New("go test failed, but no test did")
 		}
 	}
-	if bad && t.failed == 0 {
-		return 2, errors.New("go test failed, but no test did")
-	}
 	t.summary()
-	return min(t.failed, 1), nil
+	return min(t.failed(), 1), nil
 }
 
-// secondRun begins a second run, and returns the arguments of its go test.
-func (t *tally) secondRun(args, names []string) []string {
-	second := []string{"-count=1", "-run=" + results.Pattern(names)}
+// secondRuns begins the second runs, if at most again tests and packages failed, and returns
+// the arguments of go test for each: one runs the failed tests, and one all tests of the
+// packages that ended before their tests.
+func (t *tally) secondRuns(args []string, again int) [][]string {
+	var names, packages []string
+	for _, r := range t.results {
+		if r.Outcome == results.Fail && !strings.Contains(r.Test, "/") && !slices.Contains(t.broken, r.Package) {
+			names, packages = append(names, r.Test), append(packages, r.Package)
+		}
+	}
+	if len(t.unbuilt) > 0 || len(names)+len(t.broken) > again {
+		return nil
+	}
+	second := []string{"-count=1"}
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "-") {
 			second = append(second, arg)
 		}
 	}
-	var packages []string
-	t.first = map[string]bool{}
-	for _, r := range t.results {
-		if r.Outcome == results.Fail {
-			t.first[r.Package+"."+r.Test] = true
-			packages = append(packages, r.Package)
+	var runs [][]string
+	if len(names) > 0 {
+		slices.Sort(packages)
+		run := append(slices.Clone(second), "-run="+results.Pattern(names))
+		runs = append(runs, append(run, slices.Compact(packages)...))
+	}
+	if len(t.broken) > 0 {
+		runs = append(runs, append(slices.Clone(second), t.broken...))
+	}
+	t.again, t.broken = runs, nil
+	return runs
+}
+
+// failed returns the number of tests that failed in their last run, and of packages that
+// failed without a test of theirs.
+func (t *tally) failed() int {
+	n := results.Count(t.results).Failed + len(t.unbuilt)
+	for _, path := range t.broken {
+		if !t.failedIn(path) {
+			n++
 		}
 	}
-	slices.Sort(packages)
-	return append(second, slices.Compact(packages)...)
+	return n
 }
 
 // goTest runs go test, and reports whether it failed. It returns an error if it could not

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,12 +35,11 @@ type tally struct {
 	packages map[string]*pkg
 	builds   map[string][]string // output of the compiler by import path
 	ended    []*pkg
+	tests    int // that have ended, without subtests
 	results  []results.Result
-
-	passed, failed, skipped int // tests, without subtests; failed also counts packages that did not run
-	broken                  int // packages that did not run, or ended before their tests
-
-	first map[string]bool // package.Test of the tests that failed in the first run; not nil in the second
+	unbuilt  []string   // packages that did not compile
+	broken   []string   // packages that ended before their tests, or failed without one
+	again    [][]string // arguments of the second runs
 }
 
 // A pkg is a package under test.
@@ -155,15 +155,19 @@ func (t *tally) printPackage(p *pkg, action string) {
 // panic, a timeout.
 func (t *tally) failedPackage(p *pkg, e *event) {
 	build := t.builds[e.FailedBuild]
-	if len(build) == 0 && len(p.running) == 0 && t.failedIn(p.path) {
+	switch allEnded := slices.Contains(p.output, "FAIL\n"); { // testing.M.Run prints it
+	case len(build) > 0:
+		t.unbuilt = append(t.unbuilt, p.path)
+	case allEnded && t.failedIn(p.path):
 		return
+	default:
+		t.broken = append(t.broken, p.path)
 	}
-	t.failed++
-	t.broken++
 	fmt.Fprintf(t.out, "--- %s\n%s%s", p.path, strings.Join(build, ""), strings.Join(p.output, ""))
 	for name, test := range p.running {
 		fmt.Fprintf(t.out, "--- %s did not end: %s\n%s", name, p.path, strings.Join(test.output, ""))
-		t.addResult(p, results.Result{Test: name, Outcome: results.Fail, Output: lastLines(test.output)})
+		output := append([]string{"did not end: " + name + "\n"}, test.output...)
+		t.addResult(p, results.Result{Test: name, Outcome: results.Fail, Output: lastLines(output)})
 	}
 }
 
@@ -224,16 +228,8 @@ func (t *tally) end(p *pkg, e *event, run *test) {
 		return
 	}
 	p.tests++
-	if t.first[p.path+"."+e.Test] {
-		t.failed--
-	}
-	switch e.Action {
-	case results.Pass:
-		t.passed++
-	case results.Skip:
-		t.skipped++
-	case results.Fail:
-		t.failed++
+	t.tests++
+	if e.Action == results.Fail {
 		fmt.Fprintf(t.out, "--- FAIL: %s of %s\n%s", e.Test, p.path, strings.Join(run.output, ""))
 	}
 }

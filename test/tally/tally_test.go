@@ -44,8 +44,8 @@ func TestFailuresPrintOutputAndSkipsReasons(t *testing.T) {
 	if printed != want {
 		t.Errorf("printed\n%s\nwant\n%s", printed, want)
 	}
-	if tally.passed != 1 || tally.failed != 1 || tally.skipped != 1 {
-		t.Errorf("passed %d, failed %d, skipped %d", tally.passed, tally.failed, tally.skipped)
+	if got := results.Count(tally.results); got != (results.Counts{Passed: 1, Failed: 1, Skipped: 1}) {
+		t.Error(got)
 	}
 	skips := results.Unproven(tally.results)
 	if len(skips) != 1 || skips[0] != (results.Result{Package: "p", Test: "TestC", Outcome: "skip", Reason: "missing: a radio", Where: "6.1"}) {
@@ -72,8 +72,8 @@ func TestPackagesThatDoNotRunFail(t *testing.T) {
 		},
 	} {
 		tally, printed := feed(t, lines...)
-		if tally.failed != 1 || strings.Count(printed, "because of this") != 1 || !strings.Contains(printed, "FAIL p") {
-			t.Errorf("%s: %d failed, printed\n%s", name, tally.failed, printed)
+		if tally.failed() != 1 || strings.Count(printed, "because of this") != 1 || !strings.Contains(printed, "FAIL p") {
+			t.Errorf("%s: %d failed, printed\n%s", name, tally.failed(), printed)
 		}
 	}
 }
@@ -106,6 +106,9 @@ func TestFailedTestsRunAgain(t *testing.T) {
 		"failed":       {`t.Error("always")`, 1, 1, "1 failed"},
 		"no second":    {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { t.Error("too early") }`, 0, 1, "1 failed"},
 		"a panic":      {`panic("always")`, 1, 1, "1 failed"},
+		"panic once":   {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { panic("too early") }`, 1, 0, "2 tests: 2 passed, 0 failed"},
+		"exit once":    {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { os.Exit(3) }`, 1, 0, "2 tests: 2 passed, 0 failed"},
+		"no 2nd panic": {`if os.Mkdir(os.Getenv("ONCE"), 0o755) == nil { panic("too early") }`, 0, 1, "1 failed"},
 		"a build":      {`undefined()`, 1, 1, "1 failed"},
 		"steady":       {``, 1, 0, "all tests passed"},
 		"os.Exit in x": {`os.Exit(3)`, 1, 1, "1 failed"},

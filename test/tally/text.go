@@ -27,7 +27,7 @@ func (t *tally) progress() {
 	}
 	slices.SortFunc(all, func(a, b long) int { return a.since.Compare(b.since) })
 	line := fmt.Sprintf("… %s: %d tests have ended in %d packages", minutes(time.Since(t.start)),
-		t.passed+t.failed+t.skipped, len(t.ended))
+		t.tests, len(t.ended))
 	for i, l := range all[:min(3, len(all))] {
 		line += fmt.Sprintf("%s %s (%s)", [...]string{"; running:", ",", ","}[i], l.name, minutes(time.Since(l.since)))
 	}
@@ -61,10 +61,12 @@ func (t *tally) summary() {
 	for _, r := range unsteady {
 		fmt.Fprintf(t.out, "unsteady, passed when run again: %s of %s\n", r.Test, r.Package)
 	}
+	c := results.Count(t.results)
+	c.Failed = t.failed()
 	fmt.Fprintf(t.out, "%d tests: %d passed, %d failed, %d skipped, in %s\n",
-		t.passed+t.failed+t.skipped, t.passed, t.failed, t.skipped, minutes(time.Since(t.start)))
+		c.Passed+c.Failed+c.Skipped, c.Passed, c.Failed, c.Skipped, minutes(time.Since(t.start)))
 	switch {
-	case t.failed > 0:
+	case c.Failed > 0:
 	case len(skips) > 0:
 		fmt.Fprintln(t.out, "all tests that ran passed; those skipped need another kernel (make vm-test) or engine (make "+
 			"engines)")

@@ -51,7 +51,7 @@ func (r *report) event(e plan.Event) {
 	case plan.Begin:
 		r.log = results.Log{}
 	case plan.Again:
-		r.print("again: the failed tests of " + e.Name)
+		r.print("again: the failed tests, or after a panic all, of " + e.Name)
 		r.log.Again()
 	case plan.End:
 		r.end(e)
@@ -64,7 +64,7 @@ func (r *report) event(e plan.Event) {
 
 // end judges a package. A package that ran no test counts as failed.
 func (r *report) end(e plan.Event) {
-	c := r.log.Counts
+	c := results.Count(r.log.Ended)
 	for _, result := range r.log.Ended {
 		result.Package, result.Where = e.Name, strings.TrimSuffix(r.prefix, "| ")
 		r.results = append(r.results, result)

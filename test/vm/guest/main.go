@@ -100,10 +100,14 @@ func (g *guest) runPlan() error {
 func (g *guest) runTest(t plan.Test) error {
 	g.send(plan.Event{What: plan.Begin, Name: t.Package})
 	start := time.Now()
-	exit, failed, err := g.runBinary(t, t.Args)
-	if err == nil && exit == 1 && len(failed) > 0 && len(failed) <= g.plan.Again {
+	exit, ended, err := g.runBinary(t, t.Args)
+	if failed, ok := results.Second(exit, ended, g.plan.Again); err == nil && ok {
 		g.send(plan.Event{What: plan.Again, Name: t.Package})
-		exit, _, err = g.runBinary(t, append(slices.Clip(t.Args), "-test.run="+results.Pattern(failed)))
+		args := slices.Clip(t.Args)
+		if failed != "" {
+			args = append(args, "-test.run="+failed)
+		}
+		exit, _, err = g.runBinary(t, args)
 	}
 	if err != nil {
 		return fmt.Errorf("run tests of %s: %w", t.Package, err)
@@ -112,8 +116,8 @@ func (g *guest) runTest(t plan.Test) error {
 	return nil
 }
 
-// runBinary returns the exit status of a test binary and the tests that failed.
-func (g *guest) runBinary(t plan.Test, args []string) (exit int, failed []string, err error) {
+// runBinary returns the exit status of a test binary and the outcomes of its tests.
+func (g *guest) runBinary(t plan.Test, args []string) (exit int, ended []results.Result, err error) {
 	out := &output{line: g.line}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = t.Dir, g.plan.Env
@@ -123,7 +127,7 @@ func (g *guest) runBinary(t plan.Test, args []string) (exit int, failed []string
 	if err != nil && !errors.As(err, new(*exec.ExitError)) && !errors.Is(err, exec.ErrWaitDelay) {
 		return 0, nil, err
 	}
-	return status(cmd.ProcessState), results.FailedTests(out.log.Ended), nil
+	return status(cmd.ProcessState), out.log.Ended, nil
 }
 
 // output sends the output of a test binary to the host, and reads its outcomes.
