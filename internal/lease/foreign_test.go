@@ -92,3 +92,24 @@ func TestForeignAddressOnVLAN(t *testing.T) {
 		}
 	})
 }
+
+// TestForeignAddressesAreNotFree counts an address of another program in an open block as not free, once,
+// on whatever parent it is; and not one that is leased, or in no open block.
+func TestForeignAddressesAreNotFree(t *testing.T) {
+	t.Parallel()
+	inScratch(t, func(tx *state.Tx) {
+		l, p := lease.In(tx, "4.0"), sharedPool(specs.ReuseLowest)
+		must(t, lease.ResetParts(tx, "lan-hq", []lease.Part{block("192.0.2.72/29")}))
+		wantBytes(t, "leased", takeEach(t, l, p, 1), "72")
+		var all []state.ForeignAddress
+		for _, a := range []string{"192.0.2.72", "192.0.2.73", "192.0.2.80", "198.51.100.73"} {
+			for _, parent := range []int{4, 7} {
+				all = append(all, state.ForeignAddress{Addr: netip.MustParseAddr(a), ParentIndex: parent, Holder: "eth0 of cam"})
+			}
+		}
+		must(t, tx.SetForeignAddresses(all))
+		if n, err := lease.SharedFree(tx, "lan-hq", p); n != 6 || err != nil {
+			t.Errorf("%d are free, %v; want 6", n, err)
+		}
+	})
+}

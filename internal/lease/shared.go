@@ -126,26 +126,6 @@ func SharedAddresses(tx *state.Tx, poolDomain string) (leased []netip.Addr, err 
 	return leased, nil
 }
 
-// SharedFree returns the number of addresses in the open blocks of a pool domain that are not leased.
-func SharedFree(tx *state.Tx, poolDomain string, p *ipam.Pool) (n int, err error) {
-	parts, err := Parts(tx, poolDomain)
-	if err != nil {
-		return 0, err
-	}
-	for _, part := range parts {
-		if part.Prefix.IsValid() && p.Range().Overlaps(part.Prefix) {
-			n += int(p.Within(part.Prefix).Size())
-		}
-	}
-	leased, err := SharedAddresses(tx, poolDomain)
-	for _, a := range leased {
-		if slices.ContainsFunc(parts, func(part Part) bool { return part.Prefix.Contains(a) }) && p.Range().Contains(a) {
-			n--
-		}
-	}
-	return n, err
-}
-
 // partsOf returns the parts of a pool from which addresses may be leased: the open blocks of a
 // shared pool, else the pool itself.
 func (l *Leases) partsOf(p *ipam.Pool) []*ipam.Pool {
