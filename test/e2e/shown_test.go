@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"berth/specs"
 	"berth/test/lab"
@@ -47,6 +48,10 @@ func (s *site) expectShown(t *testing.T, e specs.Endpoint) {
 		text, err := s.Berth(args...)
 		must(t, err)
 		wanted := []string{e.Interface, named}
+		if command == "ps" {
+			expectNarrow(t, text, e)
+			wanted = []string{e.MAC.String(), e.Addresses[0].String(), e.Parent, string(e.Mode)}
+		}
 		if command != "stats" {
 			wanted = append(wanted, "observed")
 		}
@@ -73,6 +78,29 @@ func (s *site) expectShown(t *testing.T, e specs.Endpoint) {
 	}
 	s.expectScraped(t, e.ContainerID, 1)
 	s.expectOnTop(t, e.Interface, e.Name, "(observed)")
+}
+
+// expectNarrow checks that a table of 80 columns shows an interface's container and network, which it
+// may shorten, but not to less than six columns.
+func expectNarrow(t *testing.T, text string, e specs.Endpoint) {
+	t.Helper()
+	network := "-"
+	if e.EngineNetwork != nil {
+		network = e.EngineNetwork.String()
+	}
+	for _, want := range []string{e.Name, network + "@" + e.Interface} {
+		if !slices.ContainsFunc(strings.Fields(text), func(word string) bool {
+			start, isCut := strings.CutSuffix(word, "…")
+			return word == want || isCut && len(start) >= 5 && strings.HasPrefix(want, start)
+		}) {
+			t.Errorf("berth ps shows no %q of %+v:\n%s", want, e, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("a line of berth ps has %d columns, want 80 at most:\n%s", n, text)
+		}
+	}
 }
 
 // expectDuplicate gives an interface that is shown the address of an attachment, by a function that
@@ -152,40 +180,51 @@ func TestObservedOfCNI(t *testing.T) {
 		t.Skip("this podman makes its networks by netavark: it has no CNI")
 	}
 	s := newSite(t)
-	must(t, s.Network("lan", lanNetwork))
 	p := &lab.Podman{Host: s.Host, Rootfs: rootfs}
 	must(t, p.Setup())
+	s.expectObservedOf(t, p, p.Client, specs.EngineCNI, func(bool) {})
+}
+
+// expectObservedOf shows a container on a macvlan network of an engine's own, on the parent of one of
+// berth's. client runs the engine's command line, program makes its networks, and setPlain selects
+// whether the engine starts containers without berth.
+func (s *site) expectObservedOf(t *testing.T, engine lab.Engine, client func(args ...string) (string, error), program string,
+	setPlain func(bool)) {
+	t.Helper()
+	must(t, s.Network("lan", lanNetwork))
 	s.agent(t)
 	const network = "home"
-	_, err := p.Client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", "192.0.2.0/24",
+	_, err := client("network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", "192.0.2.0/24",
 		"--ip-range", "192.0.2.208/28", network)
 	must(t, err)
 	victim := lab.Container{ID: s.id("victim"), Args: []string{"sleep", "600"}, Annotations: annotations{"berth/networks": "lan"}}
-	_, err = p.Start(victim)
+	_, err = engine.Start(victim)
 	must(t, err)
 	c := lab.Container{ID: s.id("observed"), Network: network, Args: []string{"sleep", "600"}}
-	id, err := p.Start(c)
+	setPlain(true)
+	id, err := engine.Start(c)
 	must(t, err)
 	expectPing(t, "from the container", func() (string, error) {
-		return p.Exec(c.ID, "ping", "-c", "2", "-i", "0.1", "-W", "5", neighborIP)
+		return engine.Exec(c.ID, "ping", "-c", "2", "-i", "0.1", "-W", "5", neighborIP)
 	})
-	text, err := p.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
+	text, err := engine.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
 	must(t, err)
 	fields := strings.Fields(text) // 2: eth0 inet ADDRESS …
 	if len(fields) < 4 {
 		t.Fatalf("eth0 has %q, want an address", text)
 	}
 	address, _, _ := strings.Cut(fields[3], "/")
-	want := specs.EngineNetwork{Engine: specs.EngineCNI, Name: network}
+	want := specs.EngineNetwork{Engine: program, Name: network}
 	must(t, lab.Eventually(60*time.Second, func() error {
-		if e := s.observedOn(t, address); e.EngineNetwork == nil || *e.EngineNetwork != want || e.ContainerID != id {
-			return fmt.Errorf("berth ps shows %+v, want the network %s of %s", e, want, id)
+		e := s.observedOn(t, address)
+		if e.EngineNetwork == nil || *e.EngineNetwork != want || e.ContainerID != id || e.Name != c.ID {
+			return fmt.Errorf("berth ps shows %+v, want the network %s of %s, named %s", e, want, id, c.ID)
 		}
 		return nil
 	}))
 	e := s.observedOn(t, address)
 	s.expectShown(t, e)
-	s.expectDuplicate(t, e, firstOfPool, func(args ...string) (string, error) { return p.Exec(c.ID, "ip", args...) })
-	must(t, p.Stop(c.ID))
-	must(t, p.Stop(victim.ID))
+	s.expectDuplicate(t, e, firstOfPool, func(args ...string) (string, error) { return engine.Exec(c.ID, "ip", args...) })
+	must(t, engine.Stop(c.ID))
+	must(t, engine.Stop(victim.ID))
 }

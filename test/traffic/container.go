@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// berthsName is the name of berth's interface in a container.
+const berthsName = "net1"
+
 // A Container is a process in a network namespace of its own, with an interface that
 // berth-hook created.
 type Container struct {
@@ -35,7 +38,7 @@ func StartContainer(host *lab.Host, id string, want Selection) (*Container, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{ID: id, cmd: cmd, Place: Place{Path: path, IfName: "net1"}}
+	c := &Container{ID: id, cmd: cmd, Place: Place{Path: path, IfName: berthsName}}
 	if err := c.attach(host, want); err != nil {
 		c.kill()
 		return nil, fmt.Errorf("container %q: %w", id, err)

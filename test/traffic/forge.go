@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Forger sends frames with source MACs that do not belong to the container.
+// A Forger sends frames with source MACs that do not belong to its interface.
 type Forger struct {
 	fd, index int
 	source    Place
 }
 
 // Forger opens a forger, which the caller closes.
-func (c *Container) Forger() (f *Forger, err error) {
-	err = c.within(func() error {
-		ifi, err := net.InterfaceByName(c.IfName)
+func (p Place) Forger() (f *Forger, err error) {
+	err = p.within(func() error {
+		ifi, err := net.InterfaceByName(p.IfName)
 		if err != nil {
 			return err
 		}
@@ -24,13 +24,13 @@ func (c *Container) Forger() (f *Forger, err error) {
 		if err != nil {
 			return fmt.Errorf("open packet socket: %w", err)
 		}
-		f = &Forger{fd, ifi.Index, c.Place}
+		f = &Forger{fd, ifi.Index, p}
 		return nil
 	})
 	return f, err
 }
 
-// Send sends an empty UDP datagram from a MAC, and the container's address.
+// Send sends an empty UDP datagram from a MAC, and the place's address.
 func (f *Forger) Send(mac [6]byte) error {
 	frame := append([]byte{2, 0, 0x5e, 0, 0x53, 0xfe}, mac[:]...)
 	frame = append(frame, 0x08, 0x00, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0)

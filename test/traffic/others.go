@@ -47,6 +47,8 @@ type Other struct {
 	stop    func(*Other) error
 	process *exec.Cmd // that holds the namespace, if no engine does
 
+	reconnect func(*Other) error // takes it off the engine's network and on it again; nil if no engine made it
+
 	hasBerths bool       // whether berth has an interface in the namespace too
 	berths    Place      // that interface
 	beside    *Container // of berth's, if berth made the container
@@ -155,18 +157,43 @@ func (o *Other) endProcess() error {
 func (s *Site) startOther(o *Other) error {
 	err := o.start(o)
 	if err == nil {
-		err = o.readAddresses()
+		err = o.settle()
 	}
-	if err == nil && !o.V4.IsValid() {
-		err = errors.New("it has no address")
-	}
-	if o.berths = (Place{Path: o.Path, IfName: "net1"}); err == nil && o.hasBerths {
+	if o.berths = (Place{Path: o.Path, IfName: berthsName}); err == nil && o.hasBerths {
 		err = o.berths.readAddresses()
 	}
 	if err != nil {
 		return fmt.Errorf("container %q of %s: %w", o.ID, o.Program, err)
 	}
 	return nil
+}
+
+// settle reads the interface of a container, when its addresses can be used.
+func (o *Other) settle() error {
+	if o.reconnect != nil {
+		if err := o.findInterface(); err != nil {
+			return err
+		}
+	}
+	if err := o.readAddresses("permanent"); err != nil {
+		return err
+	}
+	if !o.V4.IsValid() {
+		return errors.New("it has no address")
+	}
+	return o.waitUsable()
+}
+
+// findInterface finds the name of the engine's interface, which is another one after a reconnection.
+func (o *Other) findInterface() error {
+	out, err := o.IP("-brief", "link", "show", "type", "macvlan")
+	for line := range strings.Lines(out) {
+		if name, _, _ := strings.Cut(line, "@"); name != berthsName { // eth0@if7  UP  02:00:5e:00:53:01 …
+			o.IfName = name
+			return err
+		}
+	}
+	return errors.Join(err, fmt.Errorf("no interface of the engine in %q", out))
 }
 
 // othersTalk lets the containers of other programs communicate with the LAN, with all, and with
@@ -199,58 +226,6 @@ func (s *Site) siblingsOf(o *Other) (all []*Container) {
 		}
 	}
 	return all
-}
-
-// othersChange forgets neighbours, changes MACs and addresses, and restarts one container.
-func (s *Site) othersChange(i int) error {
-	for k, o := range s.others {
-		if _, err := o.Run("ip", "neighbour", "flush", "all"); err != nil {
-			return err
-		}
-		if o.process != nil && o.Mode != specs.ModeL2 {
-			if err := o.change(byte(i), byte(k)); err != nil {
-				return fmt.Errorf("container %q of %s: %w", o.ID, o.Program, err)
-			}
-		}
-		if k != i%len(s.others) {
-			continue
-		}
-		if err := errors.Join(o.stop(o), s.startOther(o), s.forgetOther(o)); err != nil {
-			return err
-		}
-	}
-	return s.othersTalk(usual)
-}
-
-// forgetOther makes the machines and the containers of berth's resolve a container's new MAC.
-func (s *Site) forgetOther(o *Other) error {
-	var errs []error
-	flush := []string{"neighbour", "flush", "to", o.V4.String()}
-	for _, m := range s.machines {
-		_, err := m.Run("ip", flush...)
-		errs = append(errs, err)
-	}
-	for _, c := range s.siblingsOf(o) {
-		_, err := c.IP(flush...)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// change gives the interface of a container another MAC and a second address, and takes that away
-// again, as an administrator may.
-func (o *Other) change(round, number byte) error {
-	more := netip.AddrFrom4([4]byte{192, 0, 2, 224 + number%8}).String() + "/32"
-	for _, args := range [][]string{
-		{"link", "set", o.IfName, "address", fmt.Sprintf("02:00:5e:00:%02x:%02x", 0x60+number, round)},
-		{"address", "add", more, "dev", o.IfName},
-		{"address", "delete", more, "dev", o.IfName},
-	} {
-		if _, err := o.Run("ip", args...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // stopOthers ends the containers of other programs, and then the programs.

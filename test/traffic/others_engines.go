@@ -52,12 +52,15 @@ func (s *Site) runCNI(verb string, o *Other) error {
 	return err
 }
 
-// The networks of the engines: a name, and the flags beside the range.
+// engineNetwork is the name of the network of each engine.
 const engineNetwork = "own"
 
-func engineFlags(ipRange string) []string {
-	return []string{"network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--subnet", "192.0.2.0/24",
-		"--gateway", routerV4, "--ip-range", ipRange, engineNetwork}
+// engineFlags are the arguments with which an engine creates its network. first is the last byte of
+// the first of its eight addresses.
+func engineFlags(first string) []string {
+	return []string{"network", "create", "--driver", "macvlan", "--opt", "parent=eth1", "--ipv6",
+		"--subnet", "192.0.2.0/24", "--gateway", routerV4, "--ip-range", "192.0.2." + first + "/29",
+		"--subnet", "2001:db8:1::/64", "--gateway", routerV6, "--ip-range", "2001:db8:1::" + first + "0/124", engineNetwork}
 }
 
 // rootfs returns the root file system of the engines' containers.
@@ -80,10 +83,10 @@ func (s *Site) addPodman(add func(Other)) error {
 	if err := p.Setup(); err != nil {
 		return err
 	}
-	if _, err := p.Client(engineFlags("192.0.2.168/29")...); err != nil {
+	if _, err := p.Client(engineFlags("168")...); err != nil {
 		return err
 	}
-	s.addEngine(add, p, "beside")
+	s.addEngine(add, p, p.Client, "beside")
 	return nil
 }
 
@@ -98,22 +101,29 @@ func (s *Site) addDocker(add func(Other)) error {
 		return err
 	}
 	s.stopPrograms = append(s.stopPrograms, d.StopDaemon)
-	if _, err := d.Client(engineFlags("192.0.2.160/29")...); err != nil {
+	if _, err := d.Client(engineFlags("160")...); err != nil {
 		return err
 	}
-	s.addEngine(add, d, "apart") // docker refuses an address whose subnet another interface has
+	s.addEngine(add, d, d.Client, "apart") // docker refuses an address whose subnet another interface has
 	return nil
 }
 
 // addEngine adds a container on an engine's own network, and one that is on a network of berth's too.
-func (s *Site) addEngine(add func(Other), e lab.Engine, berths string) {
+// client runs the engine's command line.
+func (s *Site) addEngine(add func(Other), e lab.Engine, client func(...string) (string, error), berths string) {
+	reconnect := func(o *Other) error {
+		_, left := client("network", "disconnect", engineNetwork, o.ID)
+		_, joined := client("network", "connect", engineNetwork, o.ID)
+		return errors.Join(left, joined)
+	}
 	for _, network := range []string{"", berths} {
 		c := lab.Container{Args: []string{"sleep", "infinity"}, Network: engineNetwork}
 		if network != "" {
 			c.Annotations = map[string]string{"berth/networks": network}
 		}
 		add(Other{parent: "eth1", Mode: specs.ModeBridge, hasBerths: network == "beside",
-			start: func(o *Other) error { return o.startBy(e, &c) }, stop: func(*Other) error { return nil }})
+			start: func(o *Other) error { return o.startBy(e, &c) }, stop: func(*Other) error { return nil },
+			reconnect: reconnect})
 		s.stopPrograms = slices.Insert(s.stopPrograms, 0, func() error {
 			if c.ID == "" {
 				return nil
@@ -125,7 +135,7 @@ func (s *Site) addEngine(add func(Other), e lab.Engine, berths string) {
 
 // startBy starts a container by an engine or, if it has started before, restarts it.
 func (o *Other) startBy(e lab.Engine, c *lab.Container) (err error) {
-	if o.IfName = "eth0"; c.ID == "" {
+	if c.ID == "" {
 		c.ID = o.ID
 		_, err = e.Start(*c)
 	} else {

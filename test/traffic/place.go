@@ -235,9 +235,10 @@ func (p Place) Advertise(prefix netip.Prefix) error {
 	})
 }
 
-// readAddresses reads the addresses of the interface, except link-local ones.
-func (p *Place) readAddresses() error {
-	out, err := p.IP("-o", "address", "show", "dev", p.IfName, "scope", "global")
+// readAddresses reads the addresses of the interface, except link-local ones. Flags of ip(8) restrict
+// them further.
+func (p *Place) readAddresses(flags ...string) error {
+	out, err := p.IP(append([]string{"-o", "address", "show", "dev", p.IfName, "scope", "global"}, flags...)...)
 	if err != nil {
 		return err
 	}
@@ -258,6 +259,18 @@ func (p *Place) readAddresses() error {
 		}
 	}
 	return nil
+}
+
+// waitUsable waits until the kernel has found no other user of the addresses (RFC 4862 section 5.4). No
+// socket can be bound to an address before.
+func (p Place) waitUsable() error {
+	return lab.Eventually(patience, func() error {
+		out, err := p.IP("-o", "address", "show", "dev", p.IfName, "tentative")
+		if err == nil && out != "" {
+			err = fmt.Errorf("addresses are still tentative: %s", out)
+		}
+		return err
+	})
 }
 
 // IP runs ip(8) in the namespace.

@@ -210,10 +210,12 @@ func (s *Site) startDHCP() error {
 	return err
 }
 
+// leaseScript returns the path of the script with which udhcpc sets an address.
+func (s *Site) leaseScript() string { return filepath.Join(s.Host.Dir, "dhcp", "script") }
+
 // lease makes a container request an address by DHCP.
 func (s *Site) lease(c *Container) error {
-	_, err := c.Run("busybox", "udhcpc", "-i", c.IfName, "-n", "-q", "-t", "10", "-T", "1", "-s",
-		filepath.Join(s.Host.Dir, "dhcp", "script"))
+	_, err := c.Run("busybox", "udhcpc", "-i", c.IfName, "-n", "-q", "-t", "10", "-T", "1", "-s", s.leaseScript())
 	return errors.Join(err, c.readAddresses())
 }
 
