@@ -1,7 +1,6 @@
 package nri
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,7 +33,7 @@ type node struct {
 	*doortest.Host
 	plugin *Plugin
 	socket string
-	log    buffer
+	log    testnet.Output
 
 	mu         sync.Mutex
 	pods       []*api.PodSandbox // listed by the runtime for a new plugin
@@ -191,22 +190,4 @@ func (n *node) attachment(id string) *state.Attachment {
 // requireBerth returns a runtime's built-in validator, with berth required.
 func requireBerth() adaptation.Option {
 	return adaptation.WithDefaultValidator(&validator.DefaultValidatorConfig{Enable: true, RequiredPlugins: []string{Name}})
-}
-
-// buffer is a log for several goroutines.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -1,13 +1,11 @@
 package testnet
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -34,24 +32,7 @@ type DHCPServer struct {
 	dir string
 	cfg DHCPConfig
 	cmd *exec.Cmd
-	log lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log Output
 }
 
 // ServeDHCP starts a DHCP server in a namespace. It ends with the test. Its leases

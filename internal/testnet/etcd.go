@@ -24,7 +24,7 @@ type Etcd struct {
 	ns      *NS    // nil for that of the test binary
 	args    []string
 	process *exec.Cmd
-	log     bytes.Buffer
+	log     Output
 }
 
 // StartEtcd starts a cluster of so many members on loopback. The arguments are added to those

@@ -1,20 +1,19 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"berth/internal/testnet"
 	"berth/test/lab"
 )
 
@@ -34,24 +33,6 @@ func newTerminal(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
-// screen collects the text that a program writes to a terminal.
-type screen struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
 // expectOnTop runs berth top in a terminal until it shows some words, and ends it by its key.
 func (s *site) expectOnTop(t *testing.T, words ...string) {
 	t.Helper()
@@ -64,7 +45,7 @@ func (s *site) expectOnTop(t *testing.T, words ...string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	must(t, cmd.Start())
 	must(t, program.Close())
-	shown := new(screen)
+	shown := new(testnet.Output)
 	read := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(shown, user) // until the program has ended: EIO

@@ -1,10 +1,8 @@
 package states
 
 import (
-	"bytes"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -15,27 +13,13 @@ import (
 type agent struct {
 	cmd  *exec.Cmd
 	done chan error
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (a *agent) Write(p []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.log.Write(p)
-}
-
-func (a *agent) text() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.log.String()
+	log  testnet.Output
 }
 
 // startAgent starts an agent, and with wait set waits until it is ready.
 func (w *world) startAgent(wait bool) {
 	a := &agent{cmd: w.program("agent"), done: make(chan error, 1)}
-	a.cmd.Stderr = a
+	a.cmd.Stderr = &a.log
 	var err error
 	testnet.In(w.T, w.host, func() { err = a.cmd.Start() })
 	must(w.T, err)
@@ -51,10 +35,10 @@ func (w *world) waitAgent() {
 	testnet.Eventually(w.T, "the agent is ready", func() bool {
 		select {
 		case err := <-w.agent.done:
-			w.Fatalf("the agent ended by itself: %v\n%s", err, w.agent.text())
+			w.Fatalf("the agent ended by itself: %v\n%s", err, w.agent.log.String())
 		default:
 		}
-		return strings.Contains(w.agent.text(), "msg=ready")
+		return strings.Contains(w.agent.log.String(), "msg=ready")
 	})
 	w.watched = true
 }
@@ -68,10 +52,10 @@ func (w *world) stopAgent(signal syscall.Signal) {
 	select {
 	case err := <-w.agent.done:
 		if signal != syscall.SIGKILL && err != nil {
-			w.Errorf("the agent ended with %v\n%s", err, w.agent.text())
+			w.Errorf("the agent ended with %v\n%s", err, w.agent.log.String())
 		}
 	case <-time.After(time.Minute):
-		w.Fatalf("the agent did not end\n%s", w.agent.text())
+		w.Fatalf("the agent did not end\n%s", w.agent.log.String())
 	}
 	w.agent = nil
 }

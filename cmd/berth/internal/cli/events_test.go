@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
+	"berth/internal/testnet"
 	"berth/specs"
 )
 
@@ -124,31 +123,13 @@ func TestParseSince(t *testing.T) {
 	}
 }
 
-// lockedBuffer can be read while a command still writes.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // TestEventsFollow: events are shown as they arrive, until the command is interrupted,
 // which is no error.
 func TestEventsFollow(t *testing.T) {
 	w := newWorld(t)
 	ring := w.startAgent(new(backend))
 	ring.Add(eventAgo(time.Minute, webParty()))
-	out := new(lockedBuffer)
+	out := new(testnet.Output)
 	w.env.Out = out
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)

@@ -17,6 +17,7 @@ import (
 
 	"berth/internal/rates"
 	"berth/internal/state"
+	"berth/internal/testnet"
 	"berth/specs"
 )
 
@@ -221,7 +222,7 @@ func TestStatsOutlastTheAgent(t *testing.T) {
 	g.status.Attached = true
 	w.startAgent(g)
 	w.stepClock()
-	out, errs := new(lockedBuffer), new(lockedBuffer)
+	out, errs := new(testnet.Output), new(testnet.Output)
 	w.env.Out, w.env.Err = out, errs
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
