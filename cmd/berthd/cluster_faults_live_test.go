@@ -160,17 +160,8 @@ func (f *faults) startAll() {
 		case !strings.Contains(r.err.Error(), "domain"):
 			f.t.Errorf("node %s: %v", r.n.name, r.err)
 		default:
-			f.end(r.n, r.c)
+			r.n.end(r.c)
 		}
-	}
-}
-
-// end ends a container, as its engine does.
-func (f *faults) end(n *clusterNode, c *clusterContainer) {
-	c.lose()
-	defer f.release(c)
-	if err := n.runHook(c, oci.StateStopped); err != nil {
-		f.t.Errorf("node %s: the end of a container: %v", n.name, err)
 	}
 }
 
@@ -180,7 +171,7 @@ func (f *faults) stopOne(n *clusterNode) {
 		return
 	}
 	i := f.r.IntN(len(all))
-	f.end(n, all[i])
+	n.end(all[i])
 	f.running[n] = slices.Delete(all, i, i+1)
 }
 
@@ -192,7 +183,7 @@ func (f *faults) killHook(n *clusterNode) {
 	kill := time.AfterFunc(time.Duration(f.r.IntN(60))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 	_ = cmd.Wait()
 	kill.Stop()
-	f.end(n, c)
+	n.end(c)
 }
 
 func (f *faults) toggleAgent(n *clusterNode) {

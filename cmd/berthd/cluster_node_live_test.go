@@ -174,20 +174,33 @@ func (c *clusterLAN) release(of *clusterContainer) {
 	delete(c.macs, of.mac)
 }
 
-// mustStartOne starts a container that needs no other condition than time.
+// startOne starts a container that needs no other condition than time.
+func (n *clusterNode) startOne(network string) (c *clusterContainer, a netip.Addr, err error) {
+	n.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		c, a, err = n.start(network)
+		if err == nil || !strings.Contains(err.Error(), "this node") || time.Now().After(deadline) {
+			return c, a, err
+		}
+	}
+}
+
+// mustStartOne is startOne for a test that needs the container.
 func (n *clusterNode) mustStartOne(network string) (*clusterContainer, netip.Addr) {
 	n.t.Helper()
-	c, a, err := n.start(network)
-	for deadline := time.Now().Add(2 * time.Minute); err != nil && time.Now().Before(deadline); {
-		if !strings.Contains(err.Error(), "this node") {
-			break
-		}
-		c, a, err = n.start(network)
-	}
-	if err != nil {
-		n.t.Error(err)
-	}
+	c, a, err := n.startOne(network)
+	mustSucceed(n.t, err)
 	return c, a
+}
+
+// end ends a container, as its engine does.
+func (n *clusterNode) end(c *clusterContainer) {
+	n.t.Helper()
+	c.lose()
+	defer n.on.release(c)
+	if err := n.runHook(c, oci.StateStopped); err != nil {
+		n.t.Errorf("node %s: the end of a container: %v", n.name, err)
+	}
 }
 
 // clusterIs waits until a node sees the cluster in a state.

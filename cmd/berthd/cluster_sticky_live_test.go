@@ -6,8 +6,6 @@ import (
 	"syscall"
 	"testing"
 
-	oci "github.com/opencontainers/runtime-spec/specs-go"
-
 	"berth/internal/lease"
 	"berth/internal/state"
 	"berth/internal/testnet"
@@ -34,7 +32,7 @@ func TestStickyFollowsToAnotherNode(t *testing.T) {
 		return all
 	}
 	testnet.Eventually(t, "b knows the address of web", func() bool { all := former(); return len(all) == 1 && all[0] == had })
-	web.end(t, a)
+	a.end(web)
 
 	moved := b.newNamed("web", "lan")
 	_, other, err := b.startContainer(moved)
@@ -42,14 +40,14 @@ func TestStickyFollowsToAnotherNode(t *testing.T) {
 	if other == had {
 		t.Errorf("web has %s on b, whose block a owns", other)
 	}
-	moved.end(t, b)
+	b.end(moved)
 	again := a.newNamed("web", "lan")
 	if _, got, err := a.startContainer(again); err != nil || got != had {
 		t.Errorf("web has %s on a again, want %s; %v", got, had, err)
 	}
 	testnet.Eventually(t, "b knows that web is on a again", func() bool { all := former(); return len(all) == 1 && all[0] == had })
 
-	again.end(t, a)
+	a.end(again)
 	a.agent.stopAgent(syscall.SIGTERM)
 	b.clusterIs("an absent node", func(s specs.ClusterStatus) bool { return len(s.Nodes) == 2 && !s.Nodes[1-indexOf(s, "b")].Present })
 	if _, err := b.client.Forget(t.Context(), "a"); err != nil {
@@ -68,12 +66,4 @@ func indexOf(s specs.ClusterStatus, name string) int {
 		}
 	}
 	return -1
-}
-
-// end ends a container, as its engine does.
-func (c *clusterContainer) end(t *testing.T, n *clusterNode) {
-	t.Helper()
-	c.lose()
-	mustSucceed(t, n.runHook(c, oci.StateStopped))
-	n.on.release(c)
 }

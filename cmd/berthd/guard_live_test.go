@@ -50,10 +50,10 @@ func TestMissingGuardProgram(t *testing.T) {
 	l := newLab(t)
 	l.writeNetwork("lan", ipvlanFile)
 	l.startAgent()
-	reaches := func(from *testnet.NS, to *container) bool {
+	reaches := func(from *testnet.NS, to *container, seconds string) bool {
 		var err error
 		testnet.In(t, from, func() {
-			err = exec.Command("ping", "-n", "-c", "1", "-W", "5", to.record.Addresses[0].Addr().String()).Run()
+			err = exec.Command("ping", "-n", "-c", "1", "-W", seconds, to.record.Addresses[0].Addr().String()).Run()
 		})
 		return err == nil
 	}
@@ -66,12 +66,12 @@ func TestMissingGuardProgram(t *testing.T) {
 
 	old := l.attachIPvlan("old", 3, nil)
 	l.answersFailed("frames that some of its ipvlan interfaces send to siblings are not counted")
-	if !reaches(old.ns, strict) {
+	if !reaches(old.ns, strict, "60") {
 		t.Error("a sibling without programs is not heard")
 	}
 	old.attachPrograms(bpf.SiblingProgram, bpf.GuardProgram)
 	l.answersCounting("the third has its programs")
-	if !reaches(old.ns, open) {
+	if !reaches(old.ns, open, "60") {
 		t.Error("a sibling with programs is not heard")
 	}
 	n, err := config.Network(l.config, "lan")
@@ -81,5 +81,5 @@ func TestMissingGuardProgram(t *testing.T) {
 		_, err = shims.Enable(t.Context(), n, []netip.Addr{netip.MustParseAddr("192.0.2.100")})
 	})
 	mustSucceed(t, err)
-	testnet.Eventually(t, "an answer to the host", func() bool { return reaches(l.host, strict) })
+	testnet.Eventually(t, "an answer to the host", func() bool { return reaches(l.host, strict, "5") })
 }

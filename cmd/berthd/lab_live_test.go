@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -117,26 +115,8 @@ func (l *lab) writeNetwork(name, text string) {
 type agent struct {
 	*lab
 	cmd  *exec.Cmd
-	log  *output
+	log  *testnet.Output
 	exit chan error
-}
-
-// output is a process's output; it may be read meanwhile.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // agentCommand returns berthd on the host of the lab, not started yet.
@@ -163,16 +143,17 @@ func (l *lab) launchReady(cmd *exec.Cmd) *agent {
 // launchProcess runs a command that is an agent.
 func (l *lab) launchProcess(cmd *exec.Cmd) *agent {
 	l.t.Helper()
-	a := &agent{lab: l, cmd: cmd, log: new(output), exit: make(chan error, 1)}
+	a := &agent{lab: l, cmd: cmd, log: new(testnet.Output), exit: make(chan error, 1)}
 	a.cmd.Stderr = a.log
 	testnet.In(l.t, l.host, func() {
 		if err := a.cmd.Start(); err != nil {
 			l.t.Fatal(err)
 		}
 	})
-	go func() { a.exit <- a.cmd.Wait() }()
+	go func() { a.exit <- a.cmd.Wait(); close(a.exit) }()
 	l.t.Cleanup(func() {
 		a.cmd.Process.Kill()
+		<-a.exit // else it could still write to directories that the test removes
 		if l.t.Failed() {
 			l.t.Logf("berthd said:\n%s", a.log)
 		}

@@ -162,7 +162,7 @@ func TestPinsRemovedAtRest(t *testing.T) {
 	web := l.attachContainer("web", 1)
 	sent := 0
 	for _, remove := range []string{"", "", "v1", "v1/links", "v1/links", "v1/sources", ""} {
-		mustSucceed(t, os.RemoveAll(filepath.Join(l.bpffs, remove)))
+		l.removePins(remove)
 		web.sendFrames(2)
 		sent += 2
 		testnet.Eventually(t, "the pins", func() bool {
