@@ -17,11 +17,11 @@ import (
 var (
 	base = []string{
 		"systemd", "systemd-sysv", "dbus", "udev", "iproute2", "init-system-helpers", "kmod", "procps",
-		"initramfs-tools", "zstd", "linux-image-cloud-amd64",
+		"initramfs-tools", "zstd", "linux-image-cloud-amd64", "runc", "busybox-static", "dnsmasq-base",
 	}
 	more = map[string][]string{
-		"trixie": {"podman", "crun", "netavark", "busybox-static"},
-		"forky":  {"docker.io", "docker-cli", "containerd", "runc", "busybox-static"},
+		"trixie": {"podman", "crun", "netavark"},
+		"forky":  {"docker.io", "docker-cli", "containerd"},
 	}
 )
 

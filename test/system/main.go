@@ -22,6 +22,7 @@ type options struct {
 	run     string
 	results string
 	again   bool
+	long    bool
 	timeout time.Duration
 	mark    string
 }
@@ -39,7 +40,8 @@ func parseOptions() *options {
 	flag.StringVar(&o.debs, "packages", "", "`directory` that has old.deb and new.deb, instead of building them")
 	flag.StringVar(&o.results, "results", "", "`directory` for the outcome of each step, a file a suite")
 	flag.BoolVar(&o.again, "again", false, "boot a machine a second time if a step failed on it")
-	flag.DurationVar(&o.timeout, "timeout", 20*time.Minute, "for one machine, from boot to verdict")
+	flag.BoolVar(&o.long, "long", false, "the steps of leases, a suspension and healing too: 7 minutes more")
+	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "for one machine, from boot to verdict")
 	flag.Parse()
 	o.suites = strings.Split(*suites, ",")
 	return o
@@ -84,7 +86,8 @@ func testOne(ctx context.Context, dir string, o *options, suite, payload string)
 		return nil, err
 	}
 	console := filepath.Join(dir, suite+".console")
-	m := newMachine(boot, disks{root, payload}, console, o.timeout, "berth.mark="+o.mark, "berth.run="+o.run)
+	m := newMachine(boot, disks{root, payload}, console, o.timeout,
+		"berth.mark="+o.mark, "berth.run="+o.run, fmt.Sprint("berth.long=", o.long))
 	r := &report{out: os.Stdout, prefix: suite + "| ", mark: o.mark + " "}
 	start := time.Now()
 	busy, err := m.Run(ctx, r.reader())

@@ -20,17 +20,26 @@ const (
 	seenFile = "/run/lan-frames/sources.json"
 )
 
-// layOutLAN makes the LAN's other end. It continues a previous run that was
-// interrupted.
+// layOutLAN makes the LAN's other end, and the LAN of DHCP.
 func layOutLAN() error {
-	for _, args := range [][]string{
+	err := runAll([][]string{
+		{"netns", "add", "leases"},
 		{"netns", "add", "peer"},
 		{"link", "set", far, "netns", "peer"},
 		{"-n", "peer", "link", "set", "lo", "up"},
 		{"-n", "peer", "address", "replace", gateway + "/24", "dev", far},
 		{"-n", "peer", "link", "set", far, "up"},
 		{"link", "set", parent, "up"},
-	} {
+	})
+	if err != nil {
+		return err
+	}
+	return layOutLeases()
+}
+
+// runAll runs commands of ip.
+func runAll(all [][]string) error {
+	for _, args := range all {
 		if out, err := output("ip", args...); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}

@@ -97,14 +97,15 @@ func (m *machine) wantProperty(unit, name, want string) {
 	}
 }
 
-// endpoint returns the agent's view of a container's only interface.
+// endpoint returns the agent's view of the only interface of a container, by its name or, of runc,
+// its ID.
 func (m *machine) endpoint(name string) specs.Endpoint {
 	all, err := client.New("/run/berth").Endpoints(context.Background(), false)
 	if err != nil {
 		m.fatalf("ask the agent: %v", err)
 	}
 	for _, e := range all {
-		if e.Name == name {
+		if e.Name == name || e.Name == "" && e.ContainerID == name {
 			return e
 		}
 	}

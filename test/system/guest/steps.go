@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ type step struct {
 	do   func(m *machine)
 }
 
+// long are the steps that a machine runs only if it is asked for them: 7 minutes of the two.
+var long = []string{"leases", "suspend", "leases-after-boot", "heal"}
+
 // full are the steps of a machine with podman, native those of one with docker, units those of one
 // without either.
 var (
@@ -27,8 +31,10 @@ var (
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
 		{"containers", containers},
 		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
+		{"leases", leases}, {"suspend", suspend},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
-		{"after-boot", afterBoot}, {"remove", remove}, {"purge", purge},
+		{"after-boot", afterBoot}, {"leases-after-boot", leasesAfterBoot}, {"heal", heal},
+		{"remove", remove}, {"purge", purge},
 	}
 	native = []step{
 		{"boot", boot}, {"install", install}, {"docker", docker}, {"ipvlan", ipvlan}, {"masked", masked},
@@ -36,8 +42,9 @@ var (
 	}
 	units = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
-		{"killed", killed},
-		{"reload", reload}, {"metrics-socket", metricsSocket}, {"remove", remove}, {"purge", purge},
+		{"killed", killed}, {"leases", leases}, {"suspend", suspend},
+		{"reload", reload}, {"metrics-socket", metricsSocket}, {"reboot", rebootAgain},
+		{"leases-after-boot", leasesAfterBoot}, {"heal", heal}, {"remove", remove}, {"purge", purge},
 	}
 )
 
@@ -56,7 +63,7 @@ func runSteps() error {
 		return err
 	}
 	r := &runner{out: out, mark: words["berth.mark"] + " "}
-	if err := r.runMatching(words["berth.run"]); err != nil {
+	if err := r.runMatching(words["berth.run"], words["berth.long"] == "true"); err != nil {
 		r.send(plan.Event{What: plan.Broken, Name: err.Error()})
 	} else if r.rebooting {
 		return exec.Command("systemctl", "--no-block", "reboot").Run()
@@ -92,8 +99,9 @@ func (r *runner) send(e plan.Event) {
 	}
 }
 
-// runMatching runs the steps that match a pattern, from the first one that has not run.
-func (r *runner) runMatching(pattern string) error {
+// runMatching runs the steps that match a pattern, from the first one that has not run. If the
+// pattern is empty it runs all steps, but the long ones only if all is true.
+func (r *runner) runMatching(pattern string, all bool) error {
 	wanted, err := regexp.Compile("^(" + pattern + ")$")
 	if err != nil {
 		return err
@@ -116,7 +124,7 @@ func (r *runner) runMatching(pattern string) error {
 	}
 	for p.Next < len(steps) && !r.rebooting {
 		s := steps[p.Next]
-		if pattern != "" && !wanted.MatchString(s.name) {
+		if pattern != "" && !wanted.MatchString(s.name) || pattern == "" && !all && slices.Contains(long, s.name) {
 			p.Next++
 			continue
 		}
