@@ -29,6 +29,10 @@ type attaching struct {
 
 	unlockVLANs func() // nil unless held: from the check of a VLAN until the VLAN is made
 
+	unenforced    map[string]bool     // keys of records in whose layer-2 domain nothing was enforced when they were put
+	firstEnforced bool                // whether a record is the first that enforces in its domain
+	unreceived    []*state.Attachment // those of unenforced in whose domain something was enforced since
+
 	nsid     int
 	maps     *bpf.Maps           // nil without an agent
 	records  []*state.Attachment // of plan.New, in its order

@@ -124,7 +124,7 @@ func (a *attaching) claimInterface(tx *state.Tx, in *Interface, r *state.Attachm
 	if err := stake.UseVLAN(tx, in.MakeVLAN != 0); err != nil {
 		return err
 	}
-	return tx.Put(r)
+	return a.putRecord(tx, r)
 }
 
 // claimAddresses claims the requested addresses and the token of an interface, and takes the

@@ -20,11 +20,7 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 	var routes hostshim.Changes // of the host, if a network has a shim
 	err := a.Store.Update(ctx, func(tx *state.Tx) error {
 		for i, r := range a.records {
-			if err := a.recheckParent(r); err != nil {
-				return err
-			}
-			r.Phase = specs.PhaseAttached
-			if err := tx.Put(r); err != nil {
+			if err := a.commitRecord(tx, r); err != nil {
 				return err
 			}
 			if err := a.rememberAddresses(tx, a.plan.New[i], r); err != nil {
@@ -48,6 +44,22 @@ func (a *attaching) commitRecords(ctx context.Context) error {
 		return fmt.Errorf("record the attachment of container %q: %w", a.ids[0], err)
 	}
 	routes.Apply(ctx, a.Store, a.Log)
+	a.attachLacked()
+	return nil
+}
+
+// commitRecord records an attachment as attached.
+func (a *attaching) commitRecord(tx *state.Tx, r *state.Attachment) error {
+	if err := a.recheckParent(r); err != nil {
+		return err
+	}
+	r.Phase = specs.PhaseAttached
+	if err := tx.Put(r); err != nil {
+		return err
+	}
+	if a.unenforced[r.Key()] && tx.IsEnforced(r.Domain()) {
+		a.unreceived = append(a.unreceived, r)
+	}
 	return nil
 }
 

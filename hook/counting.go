@@ -34,8 +34,9 @@ func (a *attaching) registerEndpoints(ctx context.Context) error {
 		return nil
 	})
 	for _, r := range a.records {
-		a.attachOwnPrograms(r)
+		a.attachOwnPrograms(r, release.ProgramsIf(r, !a.unenforced[r.Key()]))
 	}
+	a.guardSiblings(ctx)
 	return err
 }
 
@@ -96,23 +97,4 @@ func (a *attaching) reregisterEndpoint(ctx context.Context, before, now *state.A
 // may be smaller than max_endpoints of berth.toml.
 func (a *attaching) hasSlot(r *state.Attachment) bool {
 	return a.maps != nil && r.Slot != 0 && r.Slot < a.maps.Slots()
-}
-
-// attachOwnPrograms attaches the programs that an interface needs itself, before the interface is up.
-func (a *attaching) attachOwnPrograms(r *state.Attachment) {
-	programs := release.OwnPrograms(r)
-	if len(programs) == 0 || !a.hasSlot(r) {
-		return
-	}
-	err := a.ns.Do(func() error {
-		for _, o := range programs {
-			if err := a.maps.AttachInside(o, release.Endpoint(r)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		a.warnUncounted(r.Interface, fmt.Errorf("frames to siblings: %w", err))
-	}
 }

@@ -260,7 +260,7 @@ func (a *attaching) moveLeases(ctx context.Context, old *state.Attachment) error
 		if err := plumb.Of(r).UseVLAN(tx, in.MakeVLAN != 0); err != nil {
 			return err
 		}
-		return errors.Join(disownRemade(tx, old, r, in), tx.Put(r))
+		return errors.Join(disownRemade(tx, old, r, in), a.putRecord(tx, r))
 	})
 }
 
@@ -290,7 +290,8 @@ func (a *attaching) registerAgain(ctx context.Context, old *state.Attachment) (e
 		return nil
 	}
 	a.undo.push("register "+r.Interface, func(context.Context) error { return a.maps.Unregister(release.Endpoint(r)) })
-	a.attachOwnPrograms(r)
+	a.attachOwnPrograms(r, release.ProgramsIf(r, !a.unenforced[r.Key()]))
+	a.guardSiblings(ctx)
 	return nil
 }
 

@@ -29,7 +29,13 @@ func (h *host) returnParent() {
 // startOnLAN starts container a on the network lan, and returns it with its record and routes.
 func (h *host) startOnLAN() (a *box, before *state.Attachment, routes string) {
 	h.Helper()
-	h.network("lan", lan)
+	return h.startOn(lan)
+}
+
+// startOn is startOnLAN with another network file.
+func (h *host) startOn(file string) (a *box, before *state.Attachment, routes string) {
+	h.Helper()
+	h.network("lan", file)
 	a = h.box("a", "lan")
 	h.mustStart(a)
 	return a, h.attachments("a")[0], testnet.Run(h.T, a.ns, "ip", "route")
@@ -152,7 +158,7 @@ func TestHealKilled(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			d := h.pinDatapath("auto")
-			a, before, routes := h.startOnLAN()
+			a, before, routes := h.startOn("enforce = ['mac-spoof']\n" + lan)
 			h.removeParent()
 			h.returnParent()
 			h.killHealAfter(step)

@@ -67,6 +67,19 @@ func OwnPrograms(a *state.Attachment) (all []bpf.OwnProgram) {
 	return all
 }
 
+// ProgramsNow returns those of OwnPrograms that an attachment needs at present: the receiver program
+// only if an interface in mode bridge in its layer-2 domain enforces a kind. To attach a program, and
+// to delete an interface that has one, takes the kernel a grace period of RCU, 8 to 20 ms (tcx_entry_sync
+// in include/net/tcx.h).
+func ProgramsNow(tx *state.Tx, a *state.Attachment) []bpf.OwnProgram {
+	return ProgramsIf(a, tx.IsEnforced(a.Domain()))
+}
+
+// ProgramsIf is ProgramsNow, if it is known whether an interface in the layer-2 domain enforces a kind.
+func ProgramsIf(a *state.Attachment, enforced bool) []bpf.OwnProgram {
+	return slices.DeleteFunc(OwnPrograms(a), func(o bpf.OwnProgram) bool { return o == bpf.ReceiverProgram && !enforced })
+}
+
 // LackedPrograms returns the programs that an attachment needs and lacks. If its link was deleted with
 // its parent it lacks none: the healer attaches them to the link that it makes, before that link is up.
 func LackedPrograms(maps *bpf.Maps, a *state.Attachment) (lacked []bpf.OwnProgram, err error) {
@@ -92,8 +105,9 @@ type OwnProgramsDone struct {
 }
 
 // AttachOwnPrograms attaches the sibling program and the one on ingress to the interfaces that
-// lack one: no agent had pinned it when they were attached, or its pins were removed
-// since. If no program is pinned, AttachOwnPrograms does nothing.
+// need it now and lack it: no agent had pinned it when they were attached, its pins were removed
+// since, or a network that enforces came to their parent. If no program is pinned, AttachOwnPrograms
+// does nothing. It ends early if ctx does, with the number of interfaces that are left.
 //
 // It enters the containers' namespaces, which requires CAP_SYS_ADMIN. The error
 // joins the failures to attach.
@@ -104,7 +118,7 @@ func (r *Releaser) AttachOwnPrograms(ctx context.Context) (done OwnProgramsDone,
 			if err != nil {
 				return err
 			}
-			if len(OwnPrograms(a)) > 0 {
+			if len(ProgramsNow(tx, a)) > 0 {
 				all = append(all, a)
 			}
 		}
@@ -164,7 +178,7 @@ func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
 			}
 		}
 		delete(in, cookie)
-		return len(in) == 0, nil
+		return len(in) == 0 || ctx.Err() != nil, nil
 	})
 	done.Left = len(missing) - done.Attached
 	return done, errors.Join(errs...)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -88,7 +89,7 @@ func (tx *Tx) Put(a *Attachment) error {
 	if err := setIndexed(tx.Bucket(bucketDomain), a.Domain()+"/"+key, true); err != nil {
 		return fmt.Errorf("attachment %q: parent: %w", key, err)
 	}
-	if err := tx.markDHCP(key, len(a.DHCP) > 0); err != nil {
+	if err := errors.Join(tx.markDHCP(key, len(a.DHCP) > 0), tx.markEnforcing(a, true)); err != nil {
 		return err
 	}
 	return setIndexed(tx.Bucket(bucketUnsettled), key, !a.settled())
@@ -116,7 +117,7 @@ func (tx *Tx) Delete(key string) error {
 	if err := setIndexed(tx.Bucket(bucketUnsettled), key, false); err != nil {
 		return err
 	}
-	if err := tx.markDHCP(key, false); err != nil {
+	if err := errors.Join(tx.markDHCP(key, false), tx.markEnforcing(old, false)); err != nil {
 		return err
 	}
 	if err := setIndexed(tx.Bucket(bucketDomain), old.Domain()+"/"+key, false); err != nil {
