@@ -129,7 +129,8 @@ func TestQuickIsTheWhole(t *testing.T) {
 			}
 			var forgot time.Time
 			for i := range frames {
-				// Within a second of a frame, both judge the next one alike.
+				// Within a second of a frame, both judge the next one alike. A loaded machine may take longer
+				// between the two.
 				if i%100 == 0 || time.Since(forgot) > 200*time.Millisecond {
 					x.forgetStates()
 					y.forgetStates()
@@ -138,7 +139,7 @@ func TestQuickIsTheWhole(t *testing.T) {
 				w := anyOf(r, ingress, egress)
 				frame, context := quickFrame(r)
 				got, want := x.outcome(w, frame, context), y.outcome(w, frame, context)
-				if !reflect.DeepEqual(got, want) {
+				if time.Since(forgot) < 900*time.Millisecond && !reflect.DeepEqual(got, want) {
 					t.Fatalf("seed %d: %s of %x, %+v:\n%+v, without the good path\n%+v", seed, w, frame, context, got, want)
 				}
 			}

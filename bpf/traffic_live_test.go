@@ -226,7 +226,7 @@ func TestOwnFrameComesBack(t *testing.T) {
 	a := l.container(specs.ModeBridge)
 	a.addStaticNeighbour(neighbour{ipLAN, macLAN})
 	sendUDP(t, a.NS, ipLAN, 1, 500)
-	frame := tap.Read(5*time.Second, func(f []byte) bool { return bytes.HasPrefix(f, macLAN[:]) })
+	frame := tap.Read(time.Minute, func(f []byte) bool { return bytes.HasPrefix(f, macLAN[:]) })
 	if len(frame) != int(udpBytes(500)) {
 		t.Fatalf("%d bytes on the wire, want %d", len(frame), udpBytes(500))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,10 +76,38 @@ func TestTheKernelEndsALease(t *testing.T) {
 	testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 3})
 	b := s.start("a")
 	d := s.record("a").DHCP[0]
-	testnet.Eventually(t, "the address is gone", func() bool { return !s.has(b, d.Lease.Address.String()) })
-	if ends, _ := d.Ends(); exchange.Now() > ends+2*time.Second {
-		t.Errorf("gone %s after the end of the lease", exchange.Now()-ends)
+	if ends, _ := d.Ends(); s.hadUntil(b, d.Lease.Address.String()) > ends+2*time.Second {
+		t.Error("the address was there 2 s after the end of its lease")
 	}
+}
+
+// hadUntil waits until an address is gone, and returns the last time before which it was seen.
+func (s *site) hadUntil(b *box, address string) (seen time.Duration) {
+	s.Helper()
+	testnet.Eventually(s.T, "the address is gone", func() bool {
+		now := exchange.Now()
+		if !s.has(b, address) {
+			return true
+		}
+		seen = now
+		return false
+	})
+	return seen
+}
+
+// leastKept is the time until the end of a lease in which TestKills kills no keeper: a loaded machine
+// may need it for one renewal.
+const leastKept = 3 * time.Second
+
+// mayKill waits until no lease is about to end.
+func (s *site) mayKill(boxes []*box) {
+	s.Helper()
+	testnet.Eventually(s.T, "leases are renewed before they end", func() bool {
+		return s.Failed() || !slices.ContainsFunc(boxes, func(b *box) bool {
+			ends, _ := s.record(b.id).DHCP[0].Ends()
+			return exchange.Now() > ends-leastKept
+		})
+	})
 }
 
 // TestKills kills keepers a hundred times, at random times and at their steps, over
@@ -119,6 +148,9 @@ func TestKills(t *testing.T) {
 		}
 		cmd := s.keeperProcess(step)
 		time.Sleep(time.Duration(20+rand.IntN(500)) * time.Millisecond) // the moment of the kill is the test's input
+		if step == testnet.NoStep {
+			s.mayKill(boxes)
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if t.Failed() {
@@ -132,9 +164,8 @@ func TestKills(t *testing.T) {
 	}
 	for _, b := range boxes {
 		d := s.record(b.id).DHCP[0]
-		testnet.Eventually(t, "the address ends with its lease", func() bool { return !s.has(b, had[b.id]) })
-		if ends, _ := d.Ends(); exchange.Now() > ends+8*time.Second+2*time.Second { // a kill after the kernel's, before the record's
-			t.Errorf("%s gone %s after the end of the recorded lease", had[b.id], exchange.Now()-ends)
+		if ends, _ := d.Ends(); s.hadUntil(b, had[b.id]) > ends+8*time.Second+2*time.Second { // a kill after the kernel's, before the record's
+			t.Errorf("%s was there 10 s after the end of the recorded lease", had[b.id])
 		}
 	}
 }
@@ -158,7 +189,7 @@ func TestServerAwayAndBack(t *testing.T) {
 	server.Start()
 	testnet.Eventually(t, "the address is back, with its route", func() bool {
 		r := s.record("a")
-		return r.DHCP[0].Lease != nil && r.Addresses[0] == address && s.has(b, address.String()) &&
+		return r.DHCP[0].Lease != nil && len(r.Addresses) == 1 && r.Addresses[0] == address && s.has(b, address.String()) &&
 			strings.Contains(testnet.Run(t, b.ns, "ip", "route"), "default via 192.0.2.1") && len(r.Gateways) == 1
 	})
 }
@@ -167,12 +198,12 @@ func TestServerAwayAndBack(t *testing.T) {
 func TestServerAwayBriefly(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 16})
+	server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 32})
 	b := s.start("a")
 	d, begun := s.record("a").DHCP[0], discovers(server)
 	s.keeper()
 	server.Stop()
-	testnet.Eventually(t, "T1 has passed", func() bool { return exchange.Now() > d.Began+9*time.Second })
+	testnet.Eventually(t, "T1 has passed", func() bool { return exchange.Now() > d.Began+17*time.Second })
 	server.Start()
 	testnet.Eventually(t, "the lease is extended", func() bool { return s.record("a").DHCP[0].Began > d.Began })
 	if n := discovers(server); !s.has(b, d.Lease.Address.String()) || n != begun {
@@ -191,7 +222,7 @@ func TestChangedAddress(t *testing.T) {
 			server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 4})
 			b := s.start("a")
 			old := s.record("a").Addresses[0]
-			leaseOthers(server)
+			leaseOthers(server, 600)
 			if step != "" {
 				s.waitKilled(s.keeperProcess(step))
 			}
@@ -234,7 +265,7 @@ func TestLeaseEndsWhileItIsSet(t *testing.T) {
 	server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 4})
 	b := s.start("a")
 	old := s.record("a").Addresses[0]
-	leaseOthers(server)
+	leaseOthers(server, 4)
 	late := false
 	s.keeperWith(func(step string) {
 		if step != "recorded the new address" || late {

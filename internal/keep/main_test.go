@@ -162,10 +162,11 @@ func (s *site) has(b *box, address string) bool {
 	return strings.Contains(s.addresses(b), " "+address+" ")
 }
 
-// leaseOthers restarts a server without its memory, and it leases other addresses from then on.
-func leaseOthers(server *testnet.DHCPServer) {
+// leaseOthers restarts a server without its memory, and it leases other addresses from then on, for a
+// time.
+func leaseOthers(server *testnet.DHCPServer, seconds int) {
 	server.Stop()
 	server.Forget()
-	server.Serve(func(c *testnet.DHCPConfig) { c.First = 200 })
+	server.Serve(func(c *testnet.DHCPConfig) { c.First, c.Seconds = 200, seconds })
 	server.Start()
 }

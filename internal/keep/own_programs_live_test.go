@@ -21,7 +21,7 @@ func TestProgramsStayWithAnotherLease(t *testing.T) {
 	server := testnet.ServeDHCP(t, s.lan, testnet.DHCPConfig{Kind: "dhcpd", Link: "wire", Seconds: 4})
 	b := s.start("a")
 	old := s.record("a").Addresses[0]
-	leaseOthers(server)
+	leaseOthers(server, 600)
 	s.keeper()
 	testnet.Eventually(t, "there is another address", func() bool {
 		r := s.record("a")

@@ -1,7 +1,9 @@
 package testnet
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +34,7 @@ type DHCPServer struct {
 	dir string
 	cfg DHCPConfig
 	cmd *exec.Cmd
-	log Output
+	log string // path of its output
 }
 
 // ServeDHCP starts a DHCP server in a namespace. It ends with the test. Its leases
@@ -46,6 +48,7 @@ func ServeDHCP(t testing.TB, ns *NS, cfg DHCPConfig) *DHCPServer {
 		cfg.First = 100
 	}
 	s := &DHCPServer{t: t, ns: ns, dir: t.TempDir(), cfg: cfg}
+	s.log = filepath.Join(s.dir, "log")
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +69,16 @@ func ServeDHCP(t testing.TB, ns *NS, cfg DHCPConfig) *DHCPServer {
 	return s
 }
 
-// Log returns the server's output.
-func (s *DHCPServer) Log() string { return s.log.String() }
+// Log returns the server's output. The server itself writes it to a file: lines that it wrote before
+// a message are there when the message arrives.
+func (s *DHCPServer) Log() string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.log)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
 
 // Stop ends the server.
 func (s *DHCPServer) Stop() {
@@ -94,8 +105,12 @@ func (s *DHCPServer) Start() {
 	s.cmd = exec.Command(Program(s.t, name), args...)
 	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+s.dir, "KEA_PIDFILE_DIR="+s.dir, "KEA_DHCP_DATA_DIR="+s.dir,
 		"KEA_LOGGER_DESTINATION=stdout")
-	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	var err error
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
 	In(s.t, s.ns, func() { err = s.cmd.Start() })
 	if err != nil {
 		s.t.Fatalf("start %s: %v", name, err)
