@@ -15,24 +15,23 @@ import (
 
 const dhcpNetwork = "parent = \"eth1\"\nipam = \"dhcp\"\nenforce = [\"ip-spoof\", \"mac-spoof\"]\n"
 
-// serveDHCP starts ISC dhcpd, with leases of seconds from a pool of twenty addresses, on
-// the neighbor.
-func (s *site) serveDHCP(t *testing.T, first int) dhcpServer {
+// serveDHCP starts ISC dhcpd, with short leases from a pool of twenty addresses, on the neighbor.
+func (s *site) serveDHCP(t *testing.T, first, seconds int) dhcpServer {
 	t.Helper()
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
 	conf := filepath.Join(dir, "dhcpd.conf")
 	must(t, os.WriteFile(conf, fmt.Appendf(nil, `authoritative;
 ping-check false;
-default-lease-time 8;
-max-lease-time 8;
+default-lease-time %[3]d;
+max-lease-time %[3]d;
 min-lease-time 1;
 subnet 192.0.2.0 netmask 255.255.255.0 {
-	range 192.0.2.%d 192.0.2.%d;
+	range 192.0.2.%[1]d 192.0.2.%[2]d;
 	option routers 192.0.2.1;
 	option domain-name-servers 192.0.2.53;
 }
-`, first, first+20), 0o644))
+`, first, first+20, seconds), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "leases"), nil, 0o644))
 	d, err := s.neighbor.Start(filepath.Join(dir, "log"), "dhcpd", "-4", "-f", "-d", "-user", "root", "-group", "root", "-cf", conf,
 		"-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
@@ -65,7 +64,7 @@ func TestDHCP(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			server := s.serveDHCP(t, 100)
+			server := s.serveDHCP(t, 100, 8)
 			must(t, s.Network("lan", dhcpNetwork))
 			s.agent(t)
 			e := engines[engine](t, s)
@@ -146,7 +145,7 @@ func (s *site) expectLease(t *testing.T, id string) string {
 func TestDHCPChangesTheAddress(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	server := s.serveDHCP(t, 100)
+	server := s.serveDHCP(t, 100, 8)
 	must(t, s.Network("lan", dhcpNetwork))
 	s.agent(t)
 	e := engines["runc"](t, s)
@@ -155,7 +154,7 @@ func TestDHCPChangesTheAddress(t *testing.T) {
 	s.keepLeases(t)
 	old := s.expectLease(t, id)
 	server.stop()
-	s.serveDHCP(t, 200)
+	s.serveDHCP(t, 200, 8)
 	var next string
 	must(t, lab.Eventually(60*time.Second, func() error {
 		all := s.ps(t)

@@ -26,7 +26,7 @@ func TestHeal(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			server := s.serveDHCP(t, 200)
+			server := s.serveDHCP(t, 200, 20) // seconds, in which the interface must be healed
 			must(t, s.Network("lan", lanNetwork))
 			must(t, s.Network("leased", dhcpNetwork+"default_route = false\n"))
 			s.agent(t)
@@ -35,6 +35,10 @@ func TestHeal(t *testing.T) {
 			must(t, err)
 			s.keepLeases(t)
 			was := s.ps(t)
+			renewed := leaseOf(was, "leased")
+			if len(was) != 2 || renewed == nil {
+				t.Fatalf("berth ps shows %+v, want an interface with a lease and one without", was)
+			}
 			_, err = s.Run("ip", "link", "delete", "eth1")
 			must(t, err)
 			if _, err := e.Exec(s.id("one"), "ip", "link", "show", "net1"); err == nil {
@@ -50,9 +54,10 @@ func TestHeal(t *testing.T) {
 				t.Fatalf("berth heal: %v\n%s", err, out)
 			}
 			s.expectHealed(t, was)
-			address := was[1].Addresses[0].Addr().String()
+			address := renewed.Address.Addr().String()
 			must(t, lab.Eventually(time.Minute, func() error {
-				if now := s.ps(t)[1].DHCP[0]; now.Lease == nil || !now.Lease.Renewed.After(was[1].DHCP[0].Lease.Renewed.Add(16*time.Second)) {
+				now := s.ps(t)
+				if l := leaseOf(now, "leased"); l == nil || !l.Renewed.After(renewed.Renewed.Add(16*time.Second)) {
 					return fmt.Errorf("the lease of %s is not kept: %+v", address, now)
 				}
 				return nil
@@ -65,6 +70,16 @@ func TestHeal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// leaseOf returns the DHCP lease of the only container on a network, or nil if it has none.
+func leaseOf(all []specs.Endpoint, network string) *specs.DHCPLease {
+	for _, e := range all {
+		if e.Network == network && len(e.DHCP) == 1 {
+			return e.DHCP[0].Lease
+		}
+	}
+	return nil
 }
 
 // TestHealStays heals without systemd, as the DaemonSet does: `berth heal --stay` sees none of the
@@ -118,11 +133,15 @@ func (s *site) stayHealing(t *testing.T) *lab.Daemon {
 // expectHealed compares the container's endpoints with those before, and requires their events.
 func (s *site) expectHealed(t *testing.T, was []specs.Endpoint) {
 	t.Helper()
-	for i, now := range s.ps(t) {
+	all := s.ps(t)
+	if len(all) != len(was) {
+		t.Fatalf("were %+v\nare %+v", was, all)
+	}
+	for i, now := range all {
 		old := was[i]
 		if now.Interface != old.Interface || now.MAC != old.MAC || !slices.Equal(now.Addresses, old.Addresses) ||
 			now.Counters.Transmit.Total().Packets < old.Counters.Transmit.Total().Packets || now.Phase != specs.PhaseAttached {
-			t.Errorf("was %+v\nis %+v", old, now)
+			t.Fatalf("was %+v\nis %+v", old, now)
 		}
 		s.expectReached(t, now.Addresses[0].Addr().String())
 	}
