@@ -49,8 +49,10 @@ func TestNerdctlDevice(t *testing.T) {
 	}
 	s.composeNerdctlNetwork(t, n)
 	s.expectNothingLeft(t, before)
+	removeBridge := s.makeNerdctlBridge(t)
 	s.expectDoctor(t, "nerdctl", map[string]string{"version": "pass", "configured": "pass", "annotations": "pass", "devices": "pass", "networks": "pass"},
 		"CONTAINERD_ADDRESS="+filepath.Join(s.Dir, "containerd/socket"), "CNI_PATH=/usr/lib/cni", "CGROUP_MANAGER=cgroupfs")
+	removeBridge()
 
 	_, err = s.Berth("uninstall", "--engine", "nerdctl")
 	must(t, err)
@@ -58,6 +60,21 @@ func TestNerdctlDevice(t *testing.T) {
 		t.Errorf("uninstalled, nerdctl still has the device")
 	}
 	s.expectNothingLeft(t, before)
+}
+
+// makeNerdctlBridge makes the bridge that nerdctl's default network has as soon as a container was
+// on it, and returns a function that deletes it. nerdctl cannot make a second default network then,
+// in another directory of CNI.
+func (s *site) makeNerdctlBridge(t *testing.T) (remove func()) {
+	t.Helper()
+	for _, args := range [][]string{{"link", "add", "nerdctl0", "up", "type", "bridge"}, {"address", "add", "10.4.0.1/24", "dev", "nerdctl0"}} {
+		_, err := s.Run("ip", args...)
+		must(t, err)
+	}
+	return func() {
+		_, err := s.Run("ip", "link", "delete", "nerdctl0")
+		must(t, err)
+	}
 }
 
 // useNerdctlNetwork starts a container on berth's network as nerdctl's own, and requests an

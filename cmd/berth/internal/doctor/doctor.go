@@ -59,7 +59,8 @@ var engines = []engine{
 		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +
 			"--engine nri", nil, "use annotations", "containerd"},
 	{install.Nerdctl, "nerdctl", "nerdctl", [2]int{2, 0}, "--annotation", tryNerdctl,
-		"it needs no configuration: nerdctl run --runtime %s …; for devices: berth install --engine nerdctl",
+		"it needs no configuration for annotations: nerdctl run --runtime %s …; for nerdctl run --net NETWORK, and for " +
+			"devices: berth install --engine nerdctl",
 		&door{requestNerdctl, "`berth install --engine nerdctl`"}, "use annotations, or install nerdctl 2.1 or newer", ""},
 	{install.CRIO, "CRI-O", "crio", [2]int{1, 18}, "crio.conf.d", nil, "", nil, "", "cri-o"},
 }

@@ -85,15 +85,17 @@ func requestPodman(ctx context.Context, t *trial) (output, error) {
 	return out, err
 }
 
-// requestNerdctl starts a container on a network of CNI whose file is in a directory of its own.
+// requestNerdctl starts a container on a network of CNI whose file is in a directory of its own. The
+// label makes this network nerdctl's default one; else nerdctl would first make another there, and
+// fail if the bridge of the host's default network has its subnet.
 func requestNerdctl(ctx context.Context, t *trial) (output, error) {
 	dir, err := os.MkdirTemp("", "berth-doctor-")
 	if err != nil {
 		return output{}, err
 	}
 	defer os.RemoveAll(dir)
-	const plugins = `[{"type": "berth-cni", "network": %[1]q}]`
-	text := fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %[1]q, "plugins": `+plugins+`}`, t.id)
+	text := fmt.Sprintf(`{"cniVersion": "1.0.0", "name": %[1]q, "nerdctlLabels": {"nerdctl/default-network": "true"},
+		"plugins": [{"type": "berth-cni", "network": %[1]q}]}`, t.id)
 	if err := os.WriteFile(filepath.Join(dir, t.id+".conflist"), []byte(text), 0o644); err != nil {
 		return output{}, err
 	}
