@@ -152,7 +152,18 @@ func (w *NetavarkNetwork) setOption(n *Network, key string) error {
 		return Invalid("-o "+key, value, "a network of berth's, whose file has this key: berth network create, then -o "+
 			"network=NAME")
 	}
+	if _, ok := options()[key]; !ok {
+		return Invalid("-o", key, "%s, the name of a network of berth's, or to define one in place, one of %s",
+			optionNetwork, strings.Join(inPlaceOptions(), ", "))
+	}
 	return n.SetOption(key, value)
+}
+
+// inPlaceOptions returns the names of the options that define a network in place.
+func inPlaceOptions() []string {
+	names := slices.Collect(maps.Keys(options()))
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(notInPlace, name) })
+	return slices.Sorted(slices.Values(append(names, optionNoDefault)))
 }
 
 func (w *NetavarkNetwork) addSubnets(n *Network) error {

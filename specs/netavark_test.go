@@ -87,6 +87,7 @@ func TestNetavarkRefuses(t *testing.T) {
 		`{"options":{"parent":"eth1"},"ipam_options":{"driver":"magic"}}`:                                            "--ipam-driver",
 		`{"options":{"parent":"eth1","ipam":"none"},"ipam_options":{"driver":"none"}}`:                               "--ipam-driver",
 		`{"options":{"parent":"eth1","enforce":"mac-spoof"}}`:                                                        "-o enforce",
+		`{"options":{"netwrok":"lan"}}`:                                                                              `-o "netwrok": want network, the name`,
 		`{"options":{"parent":"eth1","no_default_route":"perhaps"}}`:                                                 "-o no_default_route",
 		`{"options":{"parent":"eth1","macvlan_mode":"brigde"}}`:                                                      "-o macvlan_mode",
 		`{"options":{"parent":"eth1"},"subnets":[{"subnet":"192.0.2.0/24","lease_range":{"start_ip":"192.0.2.9"}}]}`: "--ip-range",

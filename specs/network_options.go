@@ -15,8 +15,7 @@ import (
 func (n *Network) SetOption(name, value string) error {
 	set, ok := options()[name]
 	if !ok {
-		names := slices.Sorted(maps.Keys(options()))
-		return Invalid("-o", name, "one of %s", strings.Join(names, ", "))
+		return Invalid("-o", name, "one of %s", strings.Join(slices.Sorted(maps.Keys(options())), ", "))
 	}
 	return At("-o "+name, set(n, value))
 }

@@ -115,13 +115,13 @@ func (p *Policy) AllowInPlaceOn(n *Network, parent ParentNames) error {
 	listed := func(name string) bool { return matchAny(p.Parents, name) }
 	byName, byTrunk := slices.ContainsFunc(parent.Names, listed), slices.ContainsFunc(parent.Trunk, listed)
 	if !byName && !byTrunk {
-		return policyError("parent", n.Parent, "[policy] parents in berth.toml permits only %q", p.Parents)
+		return notListed("parent", n.Parent, "parents", p.Parents)
 	}
 	if !byName && !p.allowsVLAN(parent.VLAN) {
 		return policyError("parent", n.Parent, "[policy] vlans in berth.toml permits only the VLAN ids %q", p.VLANs)
 	}
 	if !matchAny(p.Modes, string(n.Mode)) {
-		return policyError("mode", string(n.Mode), "[policy] modes in berth.toml permits only %q", p.Modes)
+		return notListed("mode", string(n.Mode), "modes", p.Modes)
 	}
 	return p.allowAddressing(n)
 }
@@ -193,6 +193,15 @@ func (n *Network) AllowNamespace(namespace string) error {
 	}
 	return policyError("network", n.Name, "the namespace %q may not use it; its file has namespaces = %q",
 		namespace, n.Namespaces)
+}
+
+// notListed returns an [ErrPolicy] for a value that a list of the policy does not have.
+func notListed(key, value, setting string, list []string) error {
+	if len(list) == 0 {
+		return policyError(key, value, "[policy] %[1]s in berth.toml permits none; to permit it, set %[1]s = [%[2]q] there",
+			setting, value)
+	}
+	return policyError(key, value, "[policy] %s in berth.toml permits only %q", setting, list)
 }
 
 func policyError(key, value, problem string, args ...any) error {
