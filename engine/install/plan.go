@@ -130,10 +130,14 @@ func Uninstall(o Options) (*Plan, error) {
 	for _, f := range p.plan.Files {
 		f.After = f.Base
 	}
-	if e.name == Docker {
-		if err := p.retireDocker(mine); err != nil {
-			return nil, fmt.Errorf("uninstall for %s: %w", e.name, err)
-		}
+	switch e.name {
+	case Docker:
+		err = p.retireDocker(mine)
+	case Podman:
+		err = p.leavePodman()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("uninstall for %s: %w", e.name, err)
 	}
 	return p.plan, nil
 }

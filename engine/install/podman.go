@@ -53,6 +53,8 @@ type podmanValues struct {
 	engine  map[string]any // the table [engine]
 	hooks   podmanconf.HooksDirs
 	plugins podmanconf.PluginDirs
+
+	networks string // network_config_dir, or "" for the default directory
 }
 
 func (p *planner) readPodman() (*podmanValues, error) {
@@ -83,6 +85,9 @@ func (all *podmanValues) add(values map[string]any) error {
 		}
 	}
 	table, _ = values["network"].(map[string]any)
+	if dir, ok := table["network_config_dir"].(string); ok {
+		all.networks = dir
+	}
 	if value, ok := table["netavark_plugin_dirs"]; ok {
 		return all.plugins.Read(value)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"berth/engine/install"
 	"berth/internal/config"
+	"berth/internal/state"
 )
 
 const installLong = `Configure a container engine for berth, in the engine's own files:
@@ -78,7 +80,7 @@ func newUninstall(env *Env) *cobra.Command {
 			if err := o.completeOptions(cmd, env); err != nil {
 				return err
 			}
-			return o.runLocked(func() error { return runUninstall(env, &o) })
+			return o.runLocked(func() error { return runUninstall(cmd.Context(), env, &o) })
 		},
 	}
 	o.registerFlags(cmd)
@@ -173,7 +175,7 @@ func runInstall(env *Env, o *installFlags) error {
 	return env.printNotes(p, changed)
 }
 
-func runUninstall(env *Env, o *installFlags) error {
+func runUninstall(ctx context.Context, env *Env, o *installFlags) error {
 	p, err := install.Uninstall(o.Options)
 	if errors.Is(err, install.ErrNotInstalled) {
 		env.warnf("%v", err)
@@ -191,7 +193,25 @@ func runUninstall(env *Env, o *installFlags) error {
 	} else if err := p.Remove(); err != nil {
 		return err
 	}
+	if o.Engine == install.Nerdctl {
+		env.warnOfNerdctl(ctx)
+	}
 	return env.printNotes(p, changed)
+}
+
+// warnOfNerdctl names the containers that are on networks that nerdctl loses with berth's
+// installation: nerdctl fails at their end, because it does not find the network.
+func (env *Env) warnOfNerdctl(ctx context.Context) {
+	users, err := containersOf(ctx, env, func(a *state.Attachment) bool {
+		return a.Door != nil && a.Door.Name == state.DoorCNI
+	})
+	switch {
+	case err != nil:
+		env.warnf("the containers on networks of nerdctl are not known: %v", err)
+	case len(users) > 0:
+		env.warnf("attached by CNI: %s; without this installation, nerdctl can neither restart nor remove such a container; "+
+			"remove it first, or run berth install --engine nerdctl again, and then remove it", strings.Join(users, ", "))
+	}
 }
 
 func (env *Env) showPlan(p *install.Plan) error {

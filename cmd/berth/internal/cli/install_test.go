@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"berth/internal/config"
+	"berth/internal/state"
 )
 
 // writePrograms creates files in place of berth's programs.
@@ -54,6 +57,22 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 	if w.mustRun("uninstall", "--engine", "docker"); !strings.Contains(w.err.String(), "nothing is installed") {
 		t.Errorf("a second time it says %s", &w.err)
+	}
+}
+
+// TestUninstallNamesContainersOfNerdctl requires a warning that names the containers that were
+// attached by CNI, and no other.
+func TestUninstallNamesContainersOfNerdctl(t *testing.T) {
+	w := newWorld(t)
+	w.env.dirs = config.Dirs{Config: w.dir + "/etc", State: w.dir + "/run", BPFFS: w.bpffs}
+	w.putRecord(1, func(*state.Attachment) {}) // by a hook
+	if w.env.warnOfNerdctl(t.Context()); w.err.Len() > 0 {
+		t.Errorf("without a container of nerdctl, it prints %s", &w.err)
+	}
+	w.putRecord(2, func(a *state.Attachment) { a.Door = &state.Door{Name: state.DoorCNI, Network: "lan"} })
+	w.env.warnOfNerdctl(t.Context())
+	if text := w.err.String(); strings.Count(text, "192.0.2.") != 1 || !strings.Contains(text, "run berth install --engine nerdctl again") {
+		t.Errorf("it prints %q, want one container", text)
 	}
 }
 

@@ -80,14 +80,19 @@ const maxUsers = 8
 
 // usersOf returns the names of the containers that are attached to a network, or are being
 // attached, sorted.
-func usersOf(ctx context.Context, env *Env, network string) (users []string, err error) {
+func usersOf(ctx context.Context, env *Env, network string) ([]string, error) {
+	return containersOf(ctx, env, func(a *state.Attachment) bool { return a.Network == network })
+}
+
+// containersOf returns the names of the containers of the selected attachments, sorted.
+func containersOf(ctx context.Context, env *Env, selects func(*state.Attachment) bool) (users []string, err error) {
 	var on []specs.Endpoint
 	err = state.Open(env.dirs.State).View(ctx, func(tx *state.Tx) error {
 		for a, err := range tx.Live("") {
 			if err != nil {
 				return err
 			}
-			if a.Network == network && len(a.Containers) > 0 {
+			if selects(a) && len(a.Containers) > 0 {
 				on = append(on, specs.Endpoint{
 					ContainerID: a.Containers[0], Name: agent.NamesOf(a.Annotations).Name, Addresses: a.Addresses,
 				})
