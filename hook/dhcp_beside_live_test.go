@@ -33,7 +33,7 @@ func TestDHCPServerOfNonsense(t *testing.T) {
 	h := newHost(t)
 	testnet.Address(t, h.lan, "wire", "192.0.2.1/24")
 	testnet.ServeDHCP(t, h.lan, testnet.DHCPConfig{Kind: "dnsmasq", Link: "wire", Seconds: 600, Options: "--dhcp-option-force=51,0.0.0.0"})
-	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_timeout = '1s'\n")
+	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_timeout = '5s'\n")
 	b := h.box("a", "lan")
 	before := h.snapshot(b)
 	err := h.start(b)

@@ -21,7 +21,7 @@ func TestDHCPServerIsMalicious(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	testnet.Address(t, h.lan, "wire", "192.0.2.1/24")
-	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_timeout = '1s'\nconflict_timeout = '0'\n")
+	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_timeout = '4s'\nconflict_timeout = '0'\n")
 	serveDamaged(t, h.lan, rand.New(rand.NewPCG(rand.Uint64(), 1)))
 	leased, refused := 0, 0
 	for range 8 {

@@ -88,7 +88,7 @@ func TestAddressesSeenFree(t *testing.T) {
 		}
 		return h.NewHook().ProbeAhead(h.Context(), all)
 	}
-	h.writeNetwork("lan", "conflict_timeout = \"100ms\"\n", "[policy]\nstatic_ips = true\n")
+	h.writeNetwork("lan", "conflict_timeout = \"1s\"\n", "[policy]\nstatic_ips = true\n")
 	h.callDriver("NetworkDriver.CreateNetwork", request(`{"network":"lan"}`), 200, "{}")
 	h.setOtherMachine()
 	h.address("", 200, "192.0.2.2/24")

@@ -151,7 +151,7 @@ func TestARefusalComesInTime(t *testing.T) {
 	r := n.connectBoth()
 	p := newPod("slow", testnet.Namespace(t), "lan")
 	unlock := n.keepOut(p)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 	defer cancel()
 	err := r.RunPodSandbox(ctx, podEvent(p))
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "the container runtime's plugin_request_timeout leaves") {
