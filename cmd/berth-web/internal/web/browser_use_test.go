@@ -347,9 +347,11 @@ func TestBrowserLeavesASilentStream(t *testing.T) {
 	if got := evaluate[string](t, ctx, streams); got != "ready" {
 		t.Fatal(got)
 	}
-	f.mu.Lock() // the agent does not answer, and the page gets nothing
-	browsePage(t, ctx, "silent", waitFor("window.opened >= 2 && window.aborted >= 1"))
-	f.mu.Unlock()
+	func() {
+		f.mu.Lock() // the agent does not answer, and the page gets nothing
+		defer f.mu.Unlock()
+		browsePage(t, ctx, "silent", waitFor("window.opened >= 2 && window.aborted >= 1"))
+	}()
 	browsePage(t, ctx, "again", waitFor(`document.querySelector(".live:not(.off)")`), shows("web-3"))
 	opened := evaluate[int](t, ctx, `import("./store.js").then(({ store }) => { store.rows.get = () => undefined; return window.opened; })`)
 	f.set(nil, endpointOf("web-3", 77_777))
