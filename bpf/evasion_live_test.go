@@ -183,10 +183,12 @@ func (x *arena) tryForgery(f forgery, c carrier, to *receiver) bool {
 	x.Helper()
 	to.forgetForged()
 	must(x, x.maps.Zero(x.from.Slot))
-	for _, frame := range c(f.frame(x.from.MAC, to)) {
-		x.sendFrame(frame)
-	}
-	x.last(to)
+	inOrder(x, func() {
+		for _, frame := range c(f.frame(x.from.MAC, to)) {
+			x.sendFrame(frame)
+		}
+		x.last(to)
+	})
 	taken := false
 	testnet.Eventually(x, "its own datagram", func() bool {
 		for _, text := range to.payloadsAt(546) {

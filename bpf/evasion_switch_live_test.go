@@ -54,6 +54,23 @@ func (x *switched) reaches(f forgery, c carrier, sure bool) (arrived bool) {
 	_ = x.to.tell.NeighDel(&netlink.Neigh{LinkIndex: x.to.at, IP: x.from.ip.AsSlice()}) // if it has one
 	must(x, x.maps.Zero(x.from.Slot))
 	must(x, x.maps.Zero(x.enforces.Slot))
+	inOrder(x, func() {
+		x.sendIn(f, c)
+		if !sure {
+			sendRaw(x, x.lan, "br0", datagram4(ipLAN, 9, 546, ownText)(macOf(x, x.lan, "br0"), x.to))
+		}
+	})
+	if sure {
+		testnet.Eventually(x, "the frame", func() bool { return f.accepted(x.from.MAC, x.to) })
+		return true
+	}
+	testnet.Eventually(x, "the LAN's datagram", func() bool { return slices.Contains(x.to.payloadsAt(546), ownText) })
+	return f.accepted(x.from.MAC, x.to)
+}
+
+// sendIn sends a forgery in a carrier.
+func (x *switched) sendIn(f forgery, c carrier) {
+	x.Helper()
 	index := testnet.Link(x, x.from.NS, "net1").Attrs().Index
 	testnet.In(x, x.from.NS, func() {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
@@ -66,13 +83,6 @@ func (x *switched) reaches(f forgery, c carrier, sure bool) (arrived bool) {
 			_ = unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index}) // it may be dropped
 		}
 	})
-	if sure {
-		testnet.Eventually(x, "the frame", func() bool { return f.accepted(x.from.MAC, x.to) })
-		return true
-	}
-	sendRaw(x, x.lan, "br0", datagram4(ipLAN, 9, 546, ownText)(macOf(x, x.lan, "br0"), x.to))
-	testnet.Eventually(x, "the LAN's datagram", func() bool { return slices.Contains(x.to.payloadsAt(546), ownText) })
-	return f.accepted(x.from.MAC, x.to)
 }
 
 // tryEnforced checks that a frame which is accepted if nothing is enforced is dropped if its kind

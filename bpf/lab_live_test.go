@@ -2,9 +2,11 @@ package bpf
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -199,6 +201,21 @@ func sendRaw(t testing.TB, ns *testnet.NS, name string, frame []byte) {
 		defer unix.Close(fd)
 		must(t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: index}))
 	})
+}
+
+// inOrder runs a function that sends frames on one processor, of which each has a queue of received
+// frames: they are received in the order in which they are sent.
+func inOrder(t testing.TB, send func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, one unix.CPUSet
+	must(t, unix.SchedGetaffinity(0, &all))
+	cpus := firstCPUs(t, all.Count())
+	one.Set(cpus[rand.IntN(len(cpus))])
+	must(t, unix.SchedSetaffinity(0, &one))
+	defer func() { must(t, unix.SchedSetaffinity(0, &all)) }()
+	send()
 }
 
 // expectCounts waits until a container has exactly these counts.

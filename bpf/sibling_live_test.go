@@ -3,6 +3,7 @@ package bpf
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -242,17 +243,24 @@ func TestDuplicateMACUnicast(t *testing.T) {
 			e.Certainty != specs.Suspected || e.Evidence != specs.ByNotSent {
 			t.Errorf("to %s: %+v", to, e)
 		}
-		must(t, l.maps.Zero(a.Slot))
-		sendRaw(t, a.NS, "net1", plainFrame(to, a.MAC))
-		testnet.Eventually(t, "what it sends itself", func() bool { return l.slotState(a.Slot).Out != 0 })
-		must(t, l.maps.zeroViolations(a.Slot)) // of the attempts to find the host
-		tap.Write(plainFrame(to, a.MAC))
-		tap.Write(plainFrame(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
-		testnet.Eventually(t, "what comes after it", func() bool { return l.counters(b.Slot).Receive.External.Unicast.Packets > 0 })
-		l.requireKindAbsent(a.Slot, specs.DuplicateMAC)
-		must(t, l.maps.Zero(b.Slot))
-		for _, ok := l.nextEvent(); ok; _, ok = l.nextEvent() {
-		}
+		testnet.Eventually(t, "a frame within a second of one that the endpoint itself has sent", func() bool {
+			must(t, l.maps.Zero(a.Slot))
+			start := time.Now()
+			sendRaw(t, a.NS, "net1", plainFrame(to, a.MAC))
+			testnet.Eventually(t, "what it sends itself", func() bool { return l.slotState(a.Slot).Out != 0 })
+			must(t, l.maps.zeroViolations(a.Slot)) // of the attempts to find the host
+			tap.Write(plainFrame(to, a.MAC))
+			tap.Write(plainFrame(b.MAC, specs.MAC{2, 0, 0x5e, 0, 0x53, 0x77}))
+			testnet.Eventually(t, "what comes after it", func() bool { return l.counters(b.Slot).Receive.External.Unicast.Packets > 0 })
+			soon := time.Since(start) < 900*time.Millisecond // a loaded machine may take longer
+			if soon {
+				l.requireKindAbsent(a.Slot, specs.DuplicateMAC)
+			}
+			must(t, l.maps.Zero(b.Slot))
+			for _, ok := l.nextEvent(); ok; _, ok = l.nextEvent() {
+			}
+			return soon
+		})
 	}
 }
 
