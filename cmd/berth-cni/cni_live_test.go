@@ -61,8 +61,8 @@ func newNode(t *testing.T) *node {
 	testnet.Veth(t, n.parent, testnet.Here(t), "wire", testnet.Namespace(t))
 	n.write(config.NetworkFile(n.dirs.Config, "lan"), "parent = '"+n.parent+"'\n[[subnet]]\nsubnet = '192.0.2.0/24'\ngateway = '192.0.2.1'\n", 0o644)
 	n.write(n.dirs.Config+"/berth.toml", "[policy]\nstatic_ips = true\nstatic_macs = true\n", 0o644)
-	n.write(n.plugins+"/berth-cni", fmt.Sprintf("#!/bin/sh\n%s=1 exec %s --config %s --state %s --bpffs %s\n",
-		runCNI, os.Args[0], n.dirs.Config, n.dirs.State, n.dirs.BPFFS), 0o755)
+	testnet.Script(t, n.plugins+"/berth-cni", fmt.Sprintf("%s=1 exec %s --config %s --state %s --bpffs %s",
+		runCNI, os.Args[0], n.dirs.Config, n.dirs.State, n.dirs.BPFFS))
 	return n
 }
 
@@ -198,7 +198,7 @@ func TestTheDocumentedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.write(n.conf+"/lan.conflist", fenced(t, string(text), "```json\n"), 0o644)
-	n.write(n.plugins+"/cnitool", fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", runTool, os.Args[0]), 0o755)
+	testnet.Script(t, n.plugins+"/cnitool", fmt.Sprintf("%s=1 exec %s \"$@\"", runTool, os.Args[0]))
 	commands := fenced(t, string(text), "in TestTheDocumentedCommands -->\n```console\n")
 	for line := range strings.Lines(commands) {
 		command, is := strings.CutPrefix(strings.TrimSpace(line), "# ")

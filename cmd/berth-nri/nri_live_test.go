@@ -221,10 +221,7 @@ func TestTheRuntimeStartsIt(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	plugins := t.TempDir()
-	script := "#!/bin/sh\n" + n.procArgs() + "\n"
-	if err := os.WriteFile(filepath.Join(plugins, "10-berth"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testnet.Script(t, filepath.Join(plugins, "10-berth"), n.procArgs())
 	ns, path := n.newPod()
 	n.mustAttach(n.newRuntime(plugins), ns, path)
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 // program is berth-runtime, built once.
@@ -39,8 +41,7 @@ type place struct {
 }
 
 // fakeRuntime records its arguments, and answers state.
-const fakeRuntime = `#!/bin/sh
-echo "$$ $0 $*" >>DIR/called
+const fakeRuntime = `echo "$$ $0 $*" >>DIR/called
 case "$*" in
 *state*) [ -e DIR/state ] && cat DIR/state && exit 0; echo no such container >&2; exit 1;;
 esac
@@ -48,8 +49,7 @@ exit 7
 `
 
 // fakeHook records its arguments and input, and fails if the test wants it to.
-const fakeHook = `#!/bin/sh
-{ echo "$0 $*"; cat; env; pwd; } >DIR/hooked
+const fakeHook = `{ echo "$0 $*"; cat; env; pwd; } >DIR/hooked
 [ -e DIR/fail ] && { cat DIR/fail >&2; exit 1; }
 exit 0
 `
@@ -72,7 +72,7 @@ func (p *place) config() string  { return filepath.Join(p.bundle, "config.json")
 
 func (p *place) script(t *testing.T, path, text string) {
 	t.Helper()
-	must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", p.dir)), 0o755))
+	testnet.Script(t, path, strings.ReplaceAll(text, "DIR", p.dir))
 }
 
 // write writes the bundle's config.json.

@@ -41,8 +41,7 @@ func TestOwnVersion(t *testing.T) {
 func TestTransparent(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.script(t, filepath.Join(p.path, "runc"), `#!/bin/sh
-for fd in 0 1 2 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done
+	p.script(t, filepath.Join(p.path, "runc"), `for fd in 0 1 2 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done
 grep -E '^(SigBlk|SigIgn|Umask|NoNewPrivs|Cap|Seccomp:)' /proc/self/status; cat /proc/$$/limits; env | sort; pwd; echo "$@"`)
 	look := func(path string, args ...string) string {
 		cmd := exec.Command("sh", append([]string{"-c", `umask 027; trap "" HUP; ulimit -Sn 512; exec "$@" 7</dev/null`, "sh", path}, args...)...)

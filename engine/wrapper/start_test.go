@@ -134,7 +134,7 @@ func TestTakesHooksOver(t *testing.T) {
 	if len(got["prestart"]) != 1 || got["prestart"][0].Path != "/first" || len(got["createRuntime"]) != 0 || len(got["poststop"]) != 1 {
 		t.Errorf("the hooks are %+v, want those of others, and poststop", got)
 	}
-	p.script(t, own, "#!/bin/sh\necho $A \"$@\" $(cat | wc -c) >>DIR/hooked\n")
+	p.script(t, own, "echo $A \"$@\" $(cat | wc -c) >>DIR/hooked\n")
 	p.start(t).becameRuntime(t, p, "--root "+p.dir+" start x")
 	text, err := os.ReadFile(filepath.Join(p.dir, "hooked"))
 	if want := fmt.Sprintf("b --network lan %d\n%d\n", len(createdState), len(createdState)); err != nil || string(text) != want {

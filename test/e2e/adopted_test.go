@@ -13,6 +13,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"berth/internal/testnet"
 	"berth/specs"
 	"berth/test/lab"
 	"berth/test/traffic"
@@ -44,7 +45,7 @@ func newCNINode(t *testing.T) *cniNode {
 	plugins := filepath.Join(s.Dir, "plugins")
 	must(t, os.MkdirAll(plugins, 0o755))
 	program := filepath.Join(plugins, "berth-cni")
-	must(t, os.WriteFile(program, []byte("#!/bin/sh\nexec "+filepath.Join(bin, "berth-cni")+" "+strings.Join(s.Flags(), " ")+"\n"), 0o755))
+	testnet.Script(t, program, "exec "+filepath.Join(bin, "berth-cni")+" "+strings.Join(s.Flags(), " "))
 	return &cniNode{site: s, file: filepath.Join(s.Dir, "10-home.conflist"),
 		lib: libcni.NewCNIConfigWithCacheDir([]string{plugins, "/usr/lib/cni"}, filepath.Join(s.Dir, "cni-cache"), nil)}
 }
