@@ -26,24 +26,24 @@ func TestShim(t *testing.T) {
 	index := testnet.Link(t, l.ns, "shim").Attrs().Index
 	testnet.Up(t, l.ns, "shim")
 	testnet.Address(t, l.ns, "shim", "192.0.2.200/24")
-	reaches := func() bool {
+	reaches := func(within string) bool {
 		var err error
-		testnet.In(t, l.ns, func() { err = exec.Command("ping", "-n", "-c", "1", "-W", "5", c.ip.String()).Run() })
+		testnet.In(t, l.ns, func() { err = exec.Command("ping", "-n", "-c", "1", "-W", within, c.ip.String()).Run() })
 		return err == nil
 	}
-	if reaches() {
+	if reaches("2") {
 		t.Error("the guard program accepts a frame without a mark")
 	}
 	for range 2 {
 		l.inHost(func() error { return l.AttachShim(index) })
-		if !reaches() {
+		if !reaches("20") {
 			t.Error("the host does not reach the container")
 		}
 	}
 	dir := filepath.Dir(l.pins.dir)
 	must(t, l.Close())
 	l.Datapath = mustLoad(t, l.ns, dir, Options{})
-	if !reaches() {
+	if !reaches("20") {
 		t.Error("the host does not reach the container after a restart of the agent")
 	}
 }

@@ -90,9 +90,9 @@ func TestOthersAreNotFlagged(t *testing.T) {
 	testnet.Address(t, l.ns, "eth0", "192.0.2.1/24")
 	foreign := l.stranger(specs.ModeBridge)
 	testnet.Run(t, foreign.NS, "ip", "neigh", "del", ipLAN.String(), "dev", "net1")
-	testnet.Run(t, l.ns, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
+	testnet.Run(t, l.ns, "ping", "-c", "2", "-i", "0.05", "-W", "20", ipLAN.String())
 	sendUDP(t, foreign.NS, ipLAN, 3, 100)
-	testnet.Run(t, foreign.NS, "ping", "-c", "2", "-i", "0.05", "-W", "5", ipLAN.String())
+	testnet.Run(t, foreign.NS, "ping", "-c", "2", "-i", "0.05", "-W", "20", ipLAN.String())
 	sendRaw(t, l.ns, "eth0", plainFrame(l.lanMAC, macB)) // as a bridge on the parent would
 	sendUDP(t, a.NS, ipLAN, 3, 100)
 	sendUDP(t, l.lan, a.ip, 3, 100)

@@ -147,7 +147,7 @@ func TestTrunkAndVLAN(t *testing.T) {
 		*container
 		to string
 	}{{onTrunk, "198.51.100.130"}, {onVLAN, "198.51.100.2"}} {
-		testnet.Run(t, c.NS, "ping", "-c", "5", "-i", "0.05", "-s", "100", "-W", "5", c.to)
+		testnet.Run(t, c.NS, "ping", "-c", "5", "-i", "0.05", "-s", "100", "-W", "20", c.to)
 		n := countOf(5, 5*(14+20+8+100))
 		testnet.Eventually(t, "five each way and ARP", func() bool {
 			k := l.counters(c.Slot)

@@ -45,7 +45,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 				h.network("lan", strings.Replace(lan, "PARENT", on, 1))
 				a := h.box("a", "lan")
 				h.mustStart(a)
-				if err := ping(t, a.ns, "192.0.2.200"); err == nil { // sends ARP requests
+				if err := pingWithin(t, a.ns, "192.0.2.200", 2); err == nil { // sends ARP requests
 					t.Error("nobody has this address")
 				}
 				slot := h.attachments("a")[0].Slot

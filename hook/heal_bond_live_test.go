@@ -33,6 +33,6 @@ func TestHealOnBond(t *testing.T) {
 	}
 	h.expectHealed(a, before, routes)
 	h.countsAll(d, a)
-	testnet.Eventually(t, "the LAN is reached", func() bool { return ping(t, a.ns, "192.0.2.1") == nil })
+	testnet.Eventually(t, "the LAN is reached", func() bool { return pingWithin(t, a.ns, "192.0.2.1", 2) == nil })
 	h.mustStop(a)
 }

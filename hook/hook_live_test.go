@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,12 +19,15 @@ subnet = "192.0.2.0/24"
 gateway = "192.0.2.1"
 `
 
-// ping sends two echo requests, bounded in time.
-func ping(t *testing.T, from *testnet.NS, to string) error {
+// ping sends two echo requests, and waits as long as a loaded machine may take.
+func ping(t *testing.T, from *testnet.NS, to string) error { return pingWithin(t, from, to, 20) }
+
+// pingWithin sends two echo requests, and waits so many seconds.
+func pingWithin(t *testing.T, from *testnet.NS, to string, seconds int) error {
 	var err error
 	testnet.In(t, from, func() {
 		var out []byte
-		if out, err = exec.Command("ping", "-n", "-c", "2", "-i", "0.05", "-W", "2", to).CombinedOutput(); err != nil {
+		if out, err = exec.Command("ping", "-n", "-c", "2", "-i", "0.05", "-W", strconv.Itoa(seconds), to).CombinedOutput(); err != nil {
 			err = fmt.Errorf("ping %s: %w\n%s", to, err, out)
 		}
 	})

@@ -263,7 +263,7 @@ func (h *host) countsAll(d *bpf.Datapath, boxes ...*box) {
 		sent := func() uint64 { return testnet.Link(h.T, b.ns, "net1").Attrs().Statistics.TxPackets }
 		testnet.Eventually(h.T, b.id+" sends and is counted", func() bool {
 			counted, before := read(), sent()
-			_ = ping(h.T, b.ns, "192.0.2.200") // its ARP requests get no reply
+			_ = pingWithin(h.T, b.ns, "192.0.2.200", 2) // its ARP requests get no reply
 			return sent() > before && read()-counted == sent()-before
 		})
 	}

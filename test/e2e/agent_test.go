@@ -42,7 +42,7 @@ func TestAgentKilled(t *testing.T) {
 func (s *site) pingSibling(t *testing.T, e lab.Engine, n int) {
 	t.Helper()
 	expectPing(t, "from a container to its sibling", func() (string, error) {
-		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(n), "-i", "0.1", "-W", "5", "192.0.2.65")
+		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(n), "-i", "0.1", "-W", "20", "192.0.2.65")
 	})
 }
 

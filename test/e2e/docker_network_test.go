@@ -129,7 +129,7 @@ func TestNetworkOfDocker(t *testing.T) {
 	if _, err := d.Start(s.onDocker("twice", "name=lan,ip="+heldIP)); err == nil || !strings.Contains(err.Error(), heldIP) {
 		t.Errorf("a second container with the address %s: %v", heldIP, err)
 	}
-	if out, err := d.Exec(asked.ID, "ping", "-c", "1", "-W", "5", web.ID); err != nil {
+	if out, err := d.Exec(asked.ID, "ping", "-c", "1", "-W", "20", web.ID); err != nil {
 		t.Errorf("by the name of another container: %v: %s", err, out)
 	}
 	must(t, d.Stop(asked.ID))

@@ -146,10 +146,10 @@ func startToEnd(t *testing.T, s *site, e lab.Engine, form string) {
 	}
 	const pings = 5
 	expectPing(t, "from a container to its sibling", func() (string, error) {
-		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "5", f.addresses[1])
+		return e.Exec(s.id(0), "ping", "-c", fmt.Sprint(pings), "-i", "0.1", "-W", "20", f.addresses[1])
 	})
 	expectPing(t, "from the LAN to a container", func() (string, error) {
-		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", f.addresses[0])
+		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "20", f.addresses[0])
 	})
 	all := s.ps(t)
 	if len(all) != 2 {

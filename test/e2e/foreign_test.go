@@ -162,10 +162,10 @@ func (s *site) expectForeign(t *testing.T, e lab.Engine, name, id string) {
 	}
 	address, _, _ := strings.Cut(fields[3], "/")
 	expectPing(t, "from the container by the engine's macvlan", func() (string, error) {
-		return e.Exec(name, "ping", "-c", "2", "-i", "0.1", "-W", "5", "-I", "eth0", foreignIP)
+		return e.Exec(name, "ping", "-c", "2", "-i", "0.1", "-W", "20", "-I", "eth0", foreignIP)
 	})
 	expectPing(t, fmt.Sprintf("from the LAN to %s on the engine's macvlan", address), func() (string, error) {
-		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", address)
+		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "20", address)
 	})
 	must(t, lab.Eventually(30*time.Second, func() error { return s.checkObserved(t, e, id, address) }))
 }

@@ -90,7 +90,7 @@ func (s *site) startWhole(t *testing.T, e lab.Engine, c lab.Container) (id strin
 func (s *site) expectReached(t *testing.T, address string) {
 	t.Helper()
 	expectPing(t, "from the LAN", func() (string, error) {
-		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "5", address)
+		return s.neighbor.Run("busybox", "ping", "-c", "1", "-W", "20", address)
 	})
 }
 

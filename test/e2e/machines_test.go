@@ -42,7 +42,7 @@ func TestMachinesOfLXC(t *testing.T) {
 	for range 2 {
 		must(t, l.Start("web", mac, "192.0.2.81/24"))
 		expectPing(t, "from the container to the router", func() (string, error) {
-			return l.Exec("web", "ping", "-c", "2", "-i", "0.1", "-W", "5", neighborIP)
+			return l.Exec("web", "ping", "-c", "2", "-i", "0.1", "-W", "20", neighborIP)
 		})
 		s.observedAs(t, mac, "lxc:web", "web", specs.ModeBridge, nil)
 		must(t, l.Stop("web"))

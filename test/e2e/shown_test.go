@@ -155,7 +155,7 @@ func TestObservedByHand(t *testing.T) {
 	send := func(what string, args ...string) {
 		expectPing(t, what, func() (string, error) { return s.Run(args[0], args[1:]...) })
 	}
-	send("from the named namespace", "ip", "netns", "exec", name, "ping", "-c", "2", "-i", "0.1", "-W", "5", neighborIP)
+	send("from the named namespace", "ip", "netns", "exec", name, "ping", "-c", "2", "-i", "0.1", "-W", "20", neighborIP)
 	_, _ = s.Run("busybox", "arping", "-c", "2", "-w", "2", "-I", "tap0", neighborIP) // only the frames matter
 	e := s.observedOn(t, address)
 	if e.ContainerID != "netns:"+name || e.Name != name || e.Mode != specs.ModeBridge || e.Parent != "eth1" || e.EngineNetwork != nil {
@@ -205,7 +205,7 @@ func (s *site) expectObservedOf(t *testing.T, engine lab.Engine, client func(arg
 	id, err := engine.Start(c)
 	must(t, err)
 	expectPing(t, "from the container", func() (string, error) {
-		return engine.Exec(c.ID, "ping", "-c", "2", "-i", "0.1", "-W", "5", neighborIP)
+		return engine.Exec(c.ID, "ping", "-c", "2", "-i", "0.1", "-W", "20", neighborIP)
 	})
 	text, err := engine.Exec(c.ID, "ip", "-o", "-4", "address", "show", "eth0")
 	must(t, err)

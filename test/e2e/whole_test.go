@@ -47,7 +47,7 @@ func (s *site) expectWhole(t *testing.T, e lab.Engine, name, id, address string)
 	s.expectConfigured(t, e, name, shown, address)
 	s.expectLeased(t, shown, address)
 	expectPing(t, "from the container", func() (string, error) {
-		return e.Exec(name, "ping", "-c", "3", "-i", "0.1", "-W", "5", "-I", "net1", neighborIP)
+		return e.Exec(name, "ping", "-c", "3", "-i", "0.1", "-W", "20", "-I", "net1", neighborIP)
 	})
 	must(t, lab.Eventually(time.Minute, func() error {
 		shown = findEndpoint(t, s.ps(t), id)

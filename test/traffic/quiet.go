@@ -127,9 +127,9 @@ func (s *Site) groups() error {
 func (s *Site) pings() error {
 	return s.each(func(c *Container) error {
 		p := s.peers(c)[0]
-		_, err := c.Run("busybox", "ping", "-c", "2", "-i", "0.1", "-W", "5", p.V4.String())
+		_, err := c.Run("busybox", "ping", "-c", "2", "-i", "0.1", "-W", "20", p.V4.String())
 		if err == nil && c.V6.IsValid() && p.V6.IsValid() {
-			_, err = c.Run("busybox", "ping6", "-c", "2", "-i", "0.1", "-W", "5", p.V6.String())
+			_, err = c.Run("busybox", "ping6", "-c", "2", "-i", "0.1", "-W", "20", p.V6.String())
 		}
 		return err
 	})
@@ -166,7 +166,7 @@ func (s *Site) hostTalks() error {
 			return err
 		}
 	}
-	_, err := s.Host.Run("busybox", "ping", "-c", "2", "-i", "0.1", "-W", "5", "-I", "192.0.2.14", pcV4)
+	_, err := s.Host.Run("busybox", "ping", "-c", "2", "-i", "0.1", "-W", "20", "-I", "192.0.2.14", pcV4)
 	_, gone := s.Host.Run("ip", "link", "delete", "own0")
 	return errors.Join(err, gone)
 }
