@@ -23,7 +23,7 @@ func TestSiblingProgramRefused(t *testing.T) {
 	spec.Programs[progSibling].Instructions = asm.Instructions{asm.Return()} // R0 is not set
 	_, err = prepareMigration(p, spec, 0)
 	must(t, err)
-	l, err := assignObjects(spec, p)
+	l, err := assignObjects(spec, p, constants{})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}

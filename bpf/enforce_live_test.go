@@ -63,8 +63,11 @@ func (j judged) onlyViolation(slot uint32, kind specs.Kind) bool {
 // frames pass; a dropped frame is in no endpoint's traffic.
 func TestEnforceMACSpoof(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	eachNaming(t, testEnforceMACSpoof)
+}
+
+func testEnforceMACSpoof(t *testing.T, c constants) {
+	x := spoofBench(t, c)
 	for _, enforce := range [][]specs.Kind{nil, {specs.MACSpoof}} {
 		x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie, Enforce: enforce})
 		for name, c := range map[string]struct {
@@ -75,6 +78,8 @@ func TestEnforceMACSpoof(t *testing.T) {
 			"nobody's MAC":               {egress, plainFrame(macLAN, macGroup), specs.MACSpoof},
 			"a sibling's MAC":            {egress, plainFrame(macLAN, macA), specs.MACSpoof},
 			"the host's MAC":             {egress, plainFrame(macLAN, macHost), specs.MACSpoof},
+			"nobody's, in nine tags":     {egress, carriers["VLAN 0 nine times"](plainFrame(macLAN, macGroup))[0], specs.MACSpoof},
+			"a sibling's, in nine tags":  {egress, carriers["VLAN 0 nine times"](plainFrame(macLAN, macA))[0], specs.MACSpoof},
 			"its own":                    {egress, plainFrame(macLAN, macB), ""},
 			"to a sibling, nobody's":     {ingress, plainFrame(macA, macLAN), specs.MACSpoof},
 			"to a sibling, the host's":   {ingress, plainFrame(macA, macHost), specs.MACSpoof},
@@ -92,12 +97,12 @@ func TestEnforceMACSpoof(t *testing.T) {
 	}
 }
 
-// TestEnforceSuspected checks the frames that a kernel without the helper drops: it judges
-// by address.
+// TestEnforceSuspected checks the frames that are dropped if the kernel cannot name their sender:
+// they are judged by address.
 func TestEnforceSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	x := spoofBench(t, false)
+	x := spoofBench(t, nameless)
 	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie,
 		Addresses: []netip.Addr{ipB}, Enforce: []specs.Kind{specs.MACSpoof}})
 	of := func(mac specs.MAC, ip netip.Addr) []byte {
@@ -121,7 +126,7 @@ func TestEnforceSuspected(t *testing.T) {
 // and has them dropped.
 func TestForgedMACOfASibling(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
+	needNaming(t)
 	l := newLab(t, Options{})
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeBridge)
 	sendRaw(t, b.NS, "net1", plainFrame(a.MAC, b.MAC))

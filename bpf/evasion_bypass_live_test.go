@@ -35,8 +35,8 @@ func TestEvasionsPastTheInterface(t *testing.T) {
 			prepare(x)
 			for name, f := range forgeries(x.from.ip, x.own6, x.other.MAC) {
 				for group, mac := range groups(f.v) {
-					if group == "" && f.kind == specs.MACSpoof && !netnsHelper() {
-						continue // the kernel cannot identify the sender
+					if group == "" && f.kind == specs.MACSpoof && !namesSenders() {
+						continue // the kernel cannot name the sender
 					}
 					x.tryPast(f.addressed(mac), name, group)
 				}

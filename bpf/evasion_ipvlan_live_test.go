@@ -93,8 +93,8 @@ func (x *arena) tryIPvlan() {
 			f := f.addressed(mac)
 			for how, c := range f.evasions() {
 				for who, to := range x.to {
-					if group == "" && f.kind == specs.MACSpoof && who == "the LAN" && !netnsHelper() {
-						continue // the kernel cannot identify the sender
+					if group == "" && f.kind == specs.MACSpoof && who == "the LAN" && !namesSenders() {
+						continue // the kernel cannot name the sender
 					}
 					if pastCarriers[how] && x.evadesEnforcement(f, c, to, fmt.Sprintf("%s, %s, to %s%s", name, how, who, group)) {
 						taken[name+group+" "+who]++

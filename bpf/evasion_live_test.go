@@ -230,8 +230,8 @@ func TestEvasions(t *testing.T) {
 	accepted := make(map[specs.Kind]int)
 	for name, f := range forgeries(x.from.ip, x.own6, x.other.MAC) {
 		for group, mac := range groups(f.v) {
-			if group == "" && f.kind == specs.MACSpoof && !netnsHelper() {
-				continue // the kernel cannot identify the sender
+			if group == "" && f.kind == specs.MACSpoof && !namesSenders() {
+				continue // the kernel cannot name the sender
 			}
 			f := f.addressed(mac)
 			for how, c := range f.evasions() {
@@ -267,7 +267,7 @@ func (x *arena) evadesEnforcement(f forgery, c carrier, to *receiver, what strin
 	if !x.tryForgery(f, c, to) {
 		return false
 	}
-	if found := x.allViolations()[x.from.Slot]; len(found) == 0 && (f.kind != specs.MACSpoof || netnsHelper()) {
+	if found := x.allViolations()[x.from.Slot]; len(found) == 0 && (f.kind != specs.MACSpoof || namesSenders()) {
 		x.Errorf("%s: not found", what)
 	}
 	x.enforceKinds(f.kind)

@@ -31,7 +31,7 @@ func TestForgedMACHidesNoForgery(t *testing.T) {
 					continue
 				}
 				for group, mac := range groups(f.v) {
-					if group != "" || netnsHelper() { // else the kernel cannot identify the sender
+					if group != "" || namesSenders() { // else the kernel cannot name the sender
 						x.tryOfMACs(f.addressed(mac), name+group)
 					}
 				}
@@ -59,11 +59,12 @@ func (x *arena) tryOfMACs(f forgery, name string) {
 // answers with a MAC that is free, by a sender that only its address identifies.
 func TestForgedMACHidesNoContact(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	testnet.Need(t, testnet.Types)
+	testnet.Need(t, testnet.Root)
+	ways := namings()
+	ways["nameless"] = nameless
 	host := netip.MustParseAddr("192.0.2.1")
-	for _, helper := range []bool{true, false} {
-		x := spoofBench(t, helper)
+	for how, naming := range ways {
+		x := spoofBench(t, naming)
 		must(t, x.maps.SetHostAddresses(1, []netip.Addr{host}))
 		x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePrivate, Cookie: 0xa, Addresses: []netip.Addr{ipA}})
 		dhcp := ip4(17, ipB, ipA, datagram(67, 68, []byte(bootReply)))
@@ -88,10 +89,10 @@ func TestForgedMACHidesNoContact(t *testing.T) {
 				}
 				if got := j.found[slotB]; j.drop != (enforce != nil) || len(got) != len(want) || got[specs.MACSpoof] != want[specs.MACSpoof] ||
 					got[c.kind] != want[c.kind] {
-					t.Errorf("%s, enforced %v, helper %t: %+v, want %v", name, enforce, helper, j, want)
+					t.Errorf("%s, enforced %v, %s: %+v, want %v", name, enforce, how, j, want)
 				}
 				for e, ok := x.nextEvent(); ok; e, ok = x.nextEvent() {
-					named, evidence := helper || c.frame[0]&1 == 1, specs.ByNetnsCookie // of a group frame it is read
+					named, evidence := how != "nameless", specs.ByNetnsCookie
 					if !named {
 						evidence = specs.BySourceIP
 					}

@@ -12,8 +12,7 @@ import (
 // TestAddViolation adds to the datapath's counts, over a migration, and zeroes both.
 func TestAddViolation(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	x := spoofBench(t, needNaming(t))
 	x.runFrame(egress, plainFrame(macLAN, macGroup), nil)
 	must(t, x.maps.AddViolation(slotB, specs.ModeDrift, 2))
 	must(t, x.maps.AddViolation(slotB, specs.ModeDrift, 3))
@@ -45,8 +44,7 @@ func TestAddViolation(t *testing.T) {
 // without room are under slot 0: no count is lost.
 func TestNoRoomForViolations(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	x := spoofBench(t, needNaming(t))
 	m, err := x.maps.openMap(mapViolations)
 	must(t, err)
 	for slot := uint32(1000); m.Put(slot, violations{}) == nil; slot++ {

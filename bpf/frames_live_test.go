@@ -193,7 +193,7 @@ func TestOtherParent(t *testing.T) {
 // its source MAC put on ingress, does not count as one that the owner has just sent.
 func TestFrameSentBack(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
+	needNaming(t)
 	x := newBench(t, specs.ModeBridge, "")
 	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie + 1})
 	if a, _ := x.countFrame(ingress, plainFrame(macLAN, macA), nil); a != (specs.Counters{}) {

@@ -14,7 +14,7 @@ import (
 func TestNoSlotIsZeroedBeforeItsCountsAreTakenOver(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	x := spoofBench(t, false)
+	x := spoofBench(t, nameless)
 	mark, err := ebpf.NewMap(&ebpf.MapSpec{Name: "mark", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	must(t, err)
 	defer mark.Close()

@@ -63,6 +63,7 @@ type constants struct {
 	netnsHelper bool // whether the kernel has the helper that returns the namespace of a frame's sender
 	sockets     bool // whether frames may have one; false for measurements
 	noQuick     bool // whether the good path is off; true for tests that compare
+	noTypes     bool // whether the programs do without the kernel's BTF; true for tests
 }
 
 // loadWith is Load with constants that may differ from the kernel's.
@@ -142,7 +143,7 @@ func loadObjects(p pins, o Options, c constants) (*loaded, error) {
 	if err := spec.Variables[datapathVarTableShift].Set(shift); err != nil {
 		return nil, fmt.Errorf("set datapath constants: %w", err)
 	}
-	objects, err := assignObjects(spec, m.into)
+	objects, err := assignObjects(spec, m.into, c)
 	if err != nil {
 		return nil, fmt.Errorf("load datapath: %w", err)
 	}
@@ -162,8 +163,11 @@ type loaded struct {
 // if it cannot be loaded, they are loaded with a replacement that passes every frame. The
 // others then do without the kernel's BTF, which they need to find headers inside tunnels
 // and the interfaces of a namespace.
-func assignObjects(spec *ebpf.CollectionSpec, into pins) (*loaded, error) {
+func assignObjects(spec *ebpf.CollectionSpec, into pins, c constants) (*loaded, error) {
 	noSibling := knowsInterfaces()
+	if c.noTypes {
+		noSibling = errors.New("the programs are loaded without the kernel's BTF")
+	}
 	if noSibling == nil {
 		l, err := loadInto(spec, into, nil, nil)
 		if err == nil {

@@ -15,7 +15,7 @@ func TestARequestToItsTargetCountsOnce(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
 	host, ip6A, ip6B := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::a"), netip.MustParseAddr("2001:db8::b")
-	x := spoofBench(t, false)
+	x := spoofBench(t, nameless)
 	must(t, x.maps.SetHostAddresses(1, []netip.Addr{host}))
 	for _, enforce := range []bool{false, true} {
 		for _, c := range []struct {

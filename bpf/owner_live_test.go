@@ -64,7 +64,7 @@ func TestObservedInterfaceInTheNamespace(t *testing.T) {
 	must(t, l.maps.Unregister(a.Endpoint))
 	must(t, l.maps.Register(seen)) // it has the namespace now
 	quiet("a changed MAC, alone", "eth1", plainFrame(l.lanMAC, second))
-	if !netnsHelper() {
+	if !namesSenders() {
 		return
 	}
 	sendRaw(t, a.NS, "eth1", plainFrame(l.lanMAC, macB))

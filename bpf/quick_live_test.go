@@ -2,16 +2,11 @@ package bpf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"testing"
 	"time"
-
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/features"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -113,11 +108,12 @@ func quickFrame(r *rand.Rand) ([]byte, *skb) {
 // it: verdicts, counts and violations are equal, frame by frame.
 func TestQuickIsTheWhole(t *testing.T) {
 	t.Parallel()
-	helper := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
-	for _, sockets := range []bool{true, false} {
-		t.Run(fmt.Sprint("sockets ", sockets), func(t *testing.T) {
+	ways := namings()
+	ways["nameless"] = nameless
+	ways["no sockets"] = constants{netnsHelper: netnsHelper()}
+	for how, c := range ways {
+		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			c := constants{netnsHelper: helper, sockets: sockets}
 			x := newQuick(t, c)
 			c.noQuick = true
 			y := newQuick(t, c)

@@ -6,29 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/features"
-
 	"berth/internal/testnet"
 	"berth/specs"
 )
-
-// needNetnsHelper skips a test that needs the helper of newer kernels.
-func needNetnsHelper(t testing.TB) {
-	t.Helper()
-	testnet.Need(t, testnet.Root)
-	err := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie)
-	if err != nil && !errors.Is(err, ebpf.ErrNotSupported) {
-		t.Fatal(err)
-	}
-	testnet.Since(t, err == nil, "bpf_get_netns_cookie in TC programs", testnet.Version{Major: 6, Minor: 15})
-}
-
-// netnsHelper reports whether the kernel can identify the sender of a frame.
-func netnsHelper() bool {
-	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
-}
 
 // nextEvent returns the next event, and whether there was one.
 func (x *bench) nextEvent() (RawEvent, bool) {
@@ -43,24 +23,6 @@ func (x *bench) nextEvent() (RawEvent, bool) {
 	}
 	must(x, err)
 	return e, true
-}
-
-// spoofBench has endpoint A, in another namespace, and B, whose namespace the frames of
-// BPF_PROG_TEST_RUN come from.
-func spoofBench(t *testing.T, netnsHelper bool) *bench {
-	ns := testnet.Namespace(t)
-	dir := bpffs(t)
-	var d *Datapath
-	var err error
-	testnet.In(t, ns, func() { d, err = loadWith(dir, Options{}, constants{netnsHelper: netnsHelper, sockets: true}) })
-	must(t, err)
-	t.Cleanup(func() { must(t, d.Close()) })
-	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
-	d.cookie = 0xc0 // the host is in another namespace
-	must(t, d.ownMAC(1, macHost))
-	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
-	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
-	return x
 }
 
 // checkFires sends a frame out and checks that it is, or is not, a violation of B.
@@ -78,8 +40,11 @@ func (x *bench) checkFires(name string, frame []byte, want bool) RawEvent {
 
 func TestSpoofIsCertain(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	eachNaming(t, testSpoofIsCertain)
+}
+
+func testSpoofIsCertain(t *testing.T, c constants) {
+	x := spoofBench(t, c)
 	before := time.Now()
 	e := x.checkFires("nobody's MAC", plainFrame(macLAN, macGroup), true)
 	if e.Certainty != specs.Certain || e.Evidence != specs.ByNetnsCookie || e.Direction != "egress" || e.Kind != specs.MACSpoof {
@@ -97,6 +62,10 @@ func TestSpoofIsCertain(t *testing.T) {
 	if got := x.counters(slotA); got != (specs.Counters{}) {
 		t.Errorf("A pays for what B sent: %+v", got)
 	}
+	if e := x.checkFires("to a group", plainFrame(macAll, macGroup), true); e.Certainty != specs.Certain || e.Sender != slotB {
+		t.Errorf("event %+v", e)
+	}
+	x.checkFires("its own MAC, to a group", plainFrame(macAll, macB), false)
 	x.checkFires("the host's MAC", plainFrame(macLAN, macHost), true)
 	x.checkFires("B's own MAC", plainFrame(macLAN, macB), false)
 }
@@ -105,8 +74,7 @@ func TestSpoofIsCertain(t *testing.T) {
 // break its rules, in any VLAN that is counted here.
 func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	x := spoofBench(t, needNaming(t))
 	must(t, x.SetVLANs(map[VLAN]int{{1, 8}: 40}))
 	forged := tagFrame(8, plainFrame(macLAN, macGroup))
 	x.checkFires("a VLAN with a sub-interface that the sender is not on", forged, true)
@@ -123,12 +91,11 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	x.checkFires("an endpoint on another parent", plainFrame(macLAN, macB), false)
 }
 
-// TestSpoofIsSuspected checks the findings of a kernel without the helper. Only for group frames
-// is the namespace of the sender known.
+// TestSpoofIsSuspected checks the findings of a kernel that cannot name the sender of a frame.
 func TestSpoofIsSuspected(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Root)
-	x := spoofBench(t, false)
+	x := spoofBench(t, nameless)
 	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}
 	b.Addresses = append(b.Addresses, ipB, ip6B)
 	x.mustRegister(b)
@@ -146,13 +113,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 		x.checkFires(name+" of a stranger", frame.strangers, false)
 	}
 	x.checkFires("no address", plainFrame(macLAN, macGroup), false)
-	if x.noSibling == nil { // the namespace is read from the kernel's own structures
-		e := x.checkFires("to a group", ethernet(macAll, macGroup, 0x806, arp(ipA.AsSlice())), true)
-		if e.Certainty != specs.Certain || e.Evidence != specs.ByNetnsCookie || e.Sender != slotB || e.Cookie != x.cookie {
-			t.Errorf("to a group: event %+v", e)
-		}
-		x.checkFires("its own MAC, to a group", ethernet(macAll, macB, 0x806, arp(ipB.AsSlice())), false)
-	}
+	x.checkFires("no address, to a group", plainFrame(macAll, macGroup), false)
 	own := ethernet(macLAN, macB, 0x800, ip4(17, ipB, ipLAN, make([]byte, 50)))
 	x.checkFires("its own MAC", own, false)
 	must(t, x.maps.Unregister(Endpoint{Slot: slotB, ParentIndex: 1, MAC: macB, Cookie: x.cookie, Addresses: b.Addresses}))
@@ -163,8 +124,7 @@ func TestSpoofIsSuspected(t *testing.T) {
 // either sent or left out.
 func TestEventsAreLimited(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	x := spoofBench(t, needNaming(t))
 	const burst = 2000
 	frame := plainFrame(macLAN, macGroup)
 	testnet.In(t, x.ns, func() {
@@ -197,8 +157,7 @@ func TestEventsAreLimited(t *testing.T) {
 // TestEventsFindTheBufferFull checks that a full buffer loses events only.
 func TestEventsFindTheBufferFull(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
-	x := spoofBench(t, true)
+	x := spoofBench(t, needNaming(t))
 	frame := plainFrame(macLAN, macGroup)
 	sent := uint64(0)
 	testnet.Eventually(t, "a full buffer", func() bool {

@@ -37,7 +37,7 @@ func (l *lab) requireNoEvent(what string) {
 // TestForgedMAC sends with another's MAC, and an unused one, past the stack.
 func TestForgedMAC(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
+	needNaming(t)
 	l := newLab(t, Options{})
 	a, b := l.container(specs.ModeBridge), l.container(specs.ModeVEPA)
 	sendRaw(t, b.NS, "net1", plainFrame(l.lanMAC, b.MAC))

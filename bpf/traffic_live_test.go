@@ -219,7 +219,7 @@ func TestOffTheWire(t *testing.T) {
 // twice. The kernel must identify the sender: a tap has a socket too.
 func TestOwnFrameComesBack(t *testing.T) {
 	t.Parallel()
-	needNetnsHelper(t)
+	needNaming(t)
 	host := newQuietNamespace(t)
 	tap := testnet.Tap(t, host, "eth0")
 	l := labOn(t, host, "eth0", Options{})

@@ -41,7 +41,7 @@ func TestTrunkTagsOwnedVLAN(t *testing.T) {
 
 	forged := tagFrame(100, datagram4(trunk.ip, 67, 68, bootReply)(trunk.MAC, to))
 	l.tries(trunk, specs.RogueDHCP, forged, to)
-	if netnsHelper() {
+	if namesSenders() {
 		for name, mac := range map[string]specs.MAC{"nobody's": macB, "the VLAN's container's": inVLAN.MAC, "the host's": l.hostMAC} {
 			t.Log(name)
 			l.tries(trunk, specs.MACSpoof, tagFrame(100, datagram4(trunk.ip, 9, 68, bootReply)(mac, to)), to)

@@ -95,7 +95,7 @@ static __always_inline bool guard_judge(struct __sk_buff *skb, const struct fram
 
 	if (frame_cast(f) == UNICAST && !ipvlan_hands_over(f, at))
 		return false; /* from the wire */
-	cookie = ipvlan_cookie(skb);
+	cookie = sender_cookie(skb);
 	if (!cookie)
 		return guard_judge_lost(skb, f, at);
 	sender = sender_party(f, cookie);

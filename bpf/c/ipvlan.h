@@ -36,21 +36,10 @@ static __always_inline const struct party *ipvlan_sender(struct __sk_buff *skb,
 	return given ? given : address_probed(skb, f);
 }
 
-/*
- * Returns the cookie of the namespace that a frame with a socket was sent from, or 0. A
- * function of its own, as the stack of all calls is bounded.
- */
-__noinline __u64 ipvlan_cookie(struct __sk_buff *skb)
-{
-	if (!frame_socket(skb))
-		return 0;
-	return have_netns_cookie ? bpf_get_netns_cookie(skb) : kernel_sender_cookie(skb);
-}
-
 /* Handles egress at the parent. Reports whether to drop the frame. */
 static __always_inline bool ipvlan_egress(struct __sk_buff *skb, const struct frame *f)
 {
-	__u64 cookie = ipvlan_cookie(skb);
+	__u64 cookie = sender_cookie(skb);
 	const struct party *from = ipvlan_sender(skb, f, cookie);
 	struct count n;
 

@@ -20,7 +20,8 @@
 
 /*
  * True if TC programs may call bpf_get_netns_cookie (kernels after 6.12). It is
- * set at load time, so the verifier sees no such call on other kernels.
+ * set at load time, so the verifier sees no such call on other kernels. On those
+ * the programs read the cookie from the kernel's types (kernel.h), which costs more.
  */
 volatile const bool have_netns_cookie = false;
 
@@ -37,13 +38,17 @@ struct offence {
 	__u8 reserved[3];
 };
 
-/* Returns the cookie of the sender's namespace, or 0 if the kernel does not name it. */
-static __always_inline __u64 sender_cookie(struct __sk_buff *skb)
+/*
+ * Returns the cookie of the sender's namespace, or 0 if the frame has no socket or the kernel
+ * does not name the namespace. Kernels without the helper name it in their own structures.
+ * A function of its own, as the stack of all calls is bounded.
+ */
+__noinline __u64 sender_cookie(struct __sk_buff *skb)
 {
 	/* Without a socket the helper would name the initial namespace. */
-	if (!have_netns_cookie || !frame_socket(skb))
+	if (!frame_socket(skb))
 		return 0;
-	return bpf_get_netns_cookie(skb);
+	return have_netns_cookie ? bpf_get_netns_cookie(skb) : kernel_sender_cookie(skb);
 }
 
 /*

@@ -55,7 +55,9 @@ static __always_inline bool quick_read(struct __sk_buff *skb, struct quick *q)
  */
 static __always_inline bool quick_owned(struct __sk_buff *skb, const struct endpoint *from)
 {
-	return !have_netns_cookie || bpf_get_netns_cookie(skb) == from->cookie;
+	if (have_netns_cookie)
+		return bpf_get_netns_cookie(skb) == from->cookie;
+	return !have_kernel_types || !frame_socket(skb) || sender_cookie(skb) == from->cookie;
 }
 
 /* Reports whether source_judge need not examine an endpoint's frame. */

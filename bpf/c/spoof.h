@@ -46,19 +46,6 @@ __noinline int spoof_judge(struct __sk_buff *skb, const struct frame *f, const s
 }
 
 /*
- * Returns the cookie of the namespace that a frame with a socket was sent from, or 0
- * if the kernel does not name it. Without a socket the helper names the initial
- * namespace. Kernels without the helper are read only for group frames, which are
- * few and which the good path never handles.
- */
-static __always_inline __u64 spoof_cookie(struct __sk_buff *skb, const struct frame *f)
-{
-	if (have_netns_cookie)
-		return bpf_get_netns_cookie(skb);
-	return frame_cast(f) != UNICAST ? kernel_sender_cookie(skb) : 0;
-}
-
-/*
  * Returns the sender of a frame with a forged source MAC, or 0: the endpoint of its namespace
  * (named) or, as suspected only, that of its source address, which may have moved its interface
  * to another namespace.
@@ -68,7 +55,7 @@ static __always_inline const struct party *spoof_sender(struct __sk_buff *skb, c
 {
 	const struct party *sender;
 
-	*cookie = frame_socket(skb) ? spoof_cookie(skb, f) : 0;
+	*cookie = sender_cookie(skb);
 	sender = *cookie ? sender_party(f, *cookie) : 0;
 	*named = sender;
 	return sender ? sender : address_party(skb, f, SOURCE);
@@ -126,10 +113,10 @@ static __always_inline bool spoof_hides(struct __sk_buff *skb, const struct fram
 static __always_inline enum spoof spoof_owned(struct __sk_buff *skb, const struct frame *f,
 					      const struct endpoint *owner, enum direction direction)
 {
-	__u64 cookie = spoof_cookie(skb, f);
+	__u64 cookie = sender_cookie(skb);
 	enum spoof spoof;
 
-	if (!cookie || cookie == owner->cookie || !frame_socket(skb))
+	if (!cookie || cookie == owner->cookie)
 		return SPOOF_NONE;
 	spoof = spoof_judge(skb, f, owner, cookie, direction);
 	return spoof == SPOOF_FLAGGED && spoof_hides(skb, f, direction) ? SPOOF_DROPPED : spoof;
