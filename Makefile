@@ -28,7 +28,7 @@ export GOFLAGS := $(shell $(GO) env GOFLAGS) -trimpath
 # skipped if another one is. make vm-test runs with all of them.
 export BERTH_TEST_REQUIRE ?= root,macvlan,types
 
-.PHONY: help build release deps generate lint vet generated rules test vm-test vm-nodes web-test engines axe system check fresh bench demo demo-web pictures clean
+.PHONY: help build release deps generate lint vet generated rules test vm-test vm-nodes web-test engines ipvlan axe system check fresh bench demo demo-web pictures clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
@@ -115,6 +115,11 @@ axe: ## examine the page of demo-web with axe-core, which npm downloads
 engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suite forky docker' for some
 	@scripts/deps.sh tree
 	@$(GO) run ./test/engines $(if $(RESULTS),-results $(RESULTS)) -again $(AGAIN) $(ENGINES)
+
+# The kernel at hand may have no ipvlan.
+ipvlan: ## networks of docker, podman and nerdctl with ipvlan, in an emulated machine
+	@scripts/deps.sh system
+	@$(MAKE) --no-print-directory engines ENGINES='-suite forky $(ENGINES) ipvlan'
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' (or probe) for two builds
 	@scripts/deps.sh bench

@@ -11,4 +11,7 @@
 // Go's module proxy, each by a module of its own below tools. Trees and tools are
 // kept in the cache of package tree. Images consist of the tree's own busybox;
 // nothing is pulled.
+//
+// The tests of ipvlan run in an emulated machine (see package machine) whose root file
+// system is the tree, with Debian's kernel. They take some minutes, and run only if named.
 package main

@@ -59,10 +59,10 @@ func parseOptions() (*options, error) {
 }
 
 // wants reports whether the command line selects an engine in a suite. Without
-// arguments it selects all.
+// arguments it selects all, except those that must be named.
 func (o *options) wants(e engine, suite string) bool {
-	named := len(o.engines) == 0 || slices.Contains(o.engines, e.name)
-	return named && slices.Contains(e.suites, suite)
+	wanted := len(o.engines) == 0 && !e.named || slices.Contains(o.engines, e.name)
+	return wanted && slices.Contains(e.suites, suite)
 }
 
 // runAll reports whether all tests pass.
@@ -183,13 +183,12 @@ func runOnce(ctx context.Context, o *options, e engine, t *tree.Tree, share, pat
 		return err
 	}
 	defer log.Close()
-	s := t.In()
-	s.OwnNet, s.Output = true, log
-	s.Binds = []tree.Bind{{Source: share, Target: shareDir, ReadOnly: true}}
-	s.Plain = stores
-	s.Env = []string{"PATH=" + e.path(), "BERTH_E2E_BIN=" + shareDir + "/bin"}
-	status, err := s.Run(ctx, "sh", "-c", runTests, shareDir+"/e2e.test",
-		"-test.v", "-test.run", pattern, "-test.timeout", o.timeout.String())
+	run, limit := runInTree, o.timeout
+	if e.machine {
+		run, limit = runInMachine, o.timeout-machineSpare
+	}
+	status, err := run(ctx, o, e, t, share, log,
+		[]string{"-test.v", "-test.run=" + pattern, "-test.timeout=" + limit.String()})
 	if err != nil {
 		return err
 	}
@@ -199,4 +198,15 @@ func runOnce(ctx context.Context, o *options, e engine, t *tree.Tree, share, pat
 	}
 	r.add(string(text), status)
 	return nil
+}
+
+// runInTree runs the tests in the engine's tree.
+func runInTree(ctx context.Context, _ *options, e engine, t *tree.Tree, share string, log *os.File,
+	args []string) (int, error) {
+	s := t.In()
+	s.OwnNet, s.Output = true, log
+	s.Binds = []tree.Bind{{Source: share, Target: shareDir, ReadOnly: true}}
+	s.Plain = stores
+	s.Env = []string{"PATH=" + e.path(), "BERTH_E2E_BIN=" + shareDir + "/bin"}
+	return s.Run(ctx, append([]string{"sh", "-c", runTests, shareDir + "/e2e.test"}, args...)...)
 }

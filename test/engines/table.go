@@ -22,6 +22,8 @@ type engine struct {
 	tools  []string // additional programs, see tools.go
 
 	packages []string // additional packages; the engine then has a tree of its own
+	machine  bool     // the tests run in an emulated machine with Debian's kernel
+	named    bool     // the tests take long, and run only if the command line names them
 }
 
 var both = []string{"forky", "trixie"}
@@ -42,6 +44,10 @@ var engines = []engine{
 	// Debian's containerd is too old for a validator of plugins.
 	{name: "cri-newer", suites: []string{"forky"}, tests: `^TestCRI|^TestValidator`,
 		tools: []string{"crictl", "containerd"}},
+	// The kernel of the testing machine may have no ipvlan, and its cgroups no controllers for ctr.
+	// make ipvlan names it.
+	{name: "ipvlan", suites: []string{"forky"}, tests: `^TestIPvlanOf|^TestDoctorTriesContainerd$`,
+		tools: []string{"nerdctl"}, machine: true, named: true},
 	// Not engines of containers, but their interfaces are observed. The firmware sends frames.
 	{name: "machines", suites: []string{"trixie"}, tests: `^TestMachinesOf`, packages: []string{
 		"lxc", "libvirt-daemon", "libvirt-daemon-driver-network", "libvirt-daemon-driver-qemu", "libvirt-clients",

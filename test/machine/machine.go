@@ -1,6 +1,9 @@
 // Package machine runs emulated machines: test/vm boots a kernel with an
-// initramfs, test/system a whole Debian. Each machine writes events of package
-// plan to a serial line, which a [Reader] reads, and the console to another.
+// initramfs, test/system a whole Debian, test/engines a tree with engines. The first two
+// write events of package plan to a serial line, which a [Reader] reads, and the console
+// to another.
+//
+// [Debian] is a tree with a kernel, and [MakeImage] makes a disk of a tree.
 //
 // [Debian] is a tree with a kernel, and [MakeImage] makes a disk of a tree.
 //
