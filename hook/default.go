@@ -52,8 +52,8 @@ func decideDefault(all []*Interface, f *Facts, fam int) error {
 // errSecondDefault returns the error about a default route beside the engine's.
 func errSecondDefault(gateway string) error {
 	return fmt.Errorf("the default route via %s is refused, because the engine has set a default route already: "+
-		"start the container with --network none, set default_route = false on the network, or set default-route in "+
-		"the selection", gateway)
+		"set default_route = false in the network's file, start the container without a network of the engine "+
+		"(--network none), or give the annotation berth/networks default-route, which replaces the engine's", gateway)
 }
 
 // requestedDefault returns the interface whose selection requests the default route of a

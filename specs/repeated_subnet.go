@@ -11,8 +11,8 @@ func (n *Network) CheckRepeated(s Subnet) error {
 	own := n.SubnetOf(s.Subnet.Addr())
 	switch {
 	case own == nil || own.Subnet != s.Subnet.Masked():
-		return Unusable("--subnet", s.Subnet.String(), "network %q has %s; repeat one, or leave --subnet out if the engine "+
-			"permits it", n.Name, n.SubnetOptions())
+		return Unusable("--subnet", s.Subnet.String(), "network %q has %s; give one of its subnets (docker chooses "+
+			"another if none is given, podman needs none)", n.Name, n.SubnetOptions())
 	case s.Gateway.IsValid() && s.Gateway != own.Gateway:
 		return Unusable("--gateway", s.Gateway.String(), "network %q has %s; leave --gateway out", n.Name,
 			addrText(own.Gateway, "no gateway"))
