@@ -50,10 +50,10 @@ type engine struct {
 
 var engines = []engine{
 	{install.Podman, "podman", "podman", [2]int{4, 3}, "", tryPodman, "", &door{requestPodman,
-		"`berth install --engine podman`, with podman 4.5 and netavark 1.6 or newer"},
+		"with podman 4.5 and netavark 1.6 or newer, `berth install --engine podman`"},
 		"use annotations, or install podman 4.1 or newer", ""},
 	{install.Docker, "docker", "dockerd", [2]int{24, 0}, "--annotation", tryDocker, "", &door{requestDocker,
-		"`berth install --engine docker`, then `systemctl enable --now berth-docker.socket`"},
+		"`berth install --engine docker` and then `systemctl enable --now berth-docker.socket`"},
 		"set {\"features\": {\"cdi\": true}} in daemon.json, or install docker 28.3", ""},
 	{install.Containerd, "containerd", "containerd", [2]int{1, 6}, "", tryContainerd,
 		"ctr needs no configuration: ctr run --runc-binary %s …; for Kubernetes: berth install --engine containerd, or " +

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"berth/check"
+	"berth/engine/install"
 	"berth/specs"
 )
 
@@ -99,7 +100,11 @@ func (p *podTrial) tryAnnotation(ctx context.Context) check.Line {
 	if out, _ := p.startPod(ctx, annotations, handler); p.refuses(out.stderr) {
 		return p.line(check.Pass, "", "pods' annotations arrive with the runtime handler berth, which a RuntimeClass names")
 	}
-	return p.line(check.Warn, "`berth install --engine nri`, for pods",
+	remedy := "for pods, `berth install --engine nri`"
+	if _, installed := p.checkInstalled(install.NRI, install.NRI); installed {
+		remedy = "start berth-nri again: the runtime starts its plugins when it is restarted"
+	}
+	return p.line(check.Warn, remedy,
 		"the sandbox of a pod starts without berth; the annotations of its containers were not tried")
 }
 

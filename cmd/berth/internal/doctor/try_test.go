@@ -14,6 +14,7 @@ import (
 
 	"berth/check"
 	"berth/engine/install"
+	"berth/internal/config"
 )
 
 // trialKey returns the annotation of a trial, from an engine's command line, or "" for a plain
@@ -247,6 +248,36 @@ func TestTryPods(t *testing.T) {
 		if len(lines) != 1 || lines[0].Check != "pods" || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) || pods != 0 {
 			t.Errorf("%s: %+v, %d pods, want %s with %q and none", name, lines, pods, c.want, c.says)
 		}
+	}
+}
+
+// TestTryPodsWithoutThePlugin requires the remedy for a plugin that is installed and does not run:
+// another installation would change nothing.
+func TestTryPodsWithoutThePlugin(t *testing.T) {
+	d := newDoctor(t, "crio", "crictl")
+	d.Dirs = config.Dirs{Config: config.DefaultConfig, State: config.DefaultState, BPFFS: config.DefaultBPFFS}
+	d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+		if slices.Contains(args, "--runtime") {
+			return output{}, errors.New("exit status 1")
+		}
+		return output{stdout: "RuntimeName:  cri-o"}, nil
+	}
+	remedy := func() string {
+		lines := d.Try(t.Context(), []string{"crio"})
+		return lines[len(lines)-1].Remedy
+	}
+	if got := remedy(); !strings.Contains(got, "berth install --engine nri") {
+		t.Errorf("not installed: remedy %q", got)
+	}
+	p, err := install.Install(install.Options{Engine: install.NRI, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
+	if err == nil {
+		err = p.Apply()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := remedy(); strings.Contains(got, "install") || !strings.Contains(got, "restart") {
+		t.Errorf("installed: remedy %q", got)
 	}
 }
 
