@@ -112,13 +112,13 @@ func TestDetachAndAttach(t *testing.T) {
 	web := l.attachContainer("web", 1)
 	web.sendFrames(10)
 	mustSucceed(t, l.client.Detach(t.Context(), false))
-	if s := l.agentStatus(); s.Attached || s.Parents[0].State != specs.ParentDetached {
+	if s := l.agentStatus(); s.Attached || l.onlyParent().State != specs.ParentDetached {
 		t.Errorf("status after detach %+v", s)
 	}
 	web.sendFrames(10)
 	web.waitSent(10) // sent, and not counted meanwhile
 	l.writeNetwork("lab", lanFile)
-	testnet.Eventually(t, "the new network", func() bool { return len(l.agentStatus().Parents[0].Networks) == 2 })
+	testnet.Eventually(t, "the new network", func() bool { return len(l.onlyParent().Networks) == 2 })
 	web.sendFrames(10)
 	web.waitSent(10) // it stays detached
 	mustSucceed(t, l.client.Attach(t.Context()))

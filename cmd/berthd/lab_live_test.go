@@ -193,6 +193,16 @@ func (l *lab) agentStatus() specs.AgentStatus {
 	return s
 }
 
+// onlyParent returns the status of the agent's only parent.
+func (l *lab) onlyParent() specs.ParentStatus {
+	l.t.Helper()
+	all := l.agentStatus().Parents
+	if len(all) != 1 {
+		l.t.Fatalf("parents %+v, want one", all)
+	}
+	return all[0]
+}
+
 // parentIs waits for a state of a parent.
 func (l *lab) parentIs(name string, want specs.ParentState) specs.ParentStatus {
 	l.t.Helper()

@@ -49,7 +49,7 @@ func (l *lab) getBySocket(path string) (status int, body string) {
 func (l *lab) answersFailed(words ...string) {
 	l.t.Helper()
 	code, body := l.askReadyz()
-	p := l.agentStatus().Parents[0]
+	p := l.onlyParent()
 	if code != http.StatusServiceUnavailable || p.State != specs.ParentFailed {
 		l.t.Errorf("readyz %d %s, parent %+v", code, body, p)
 	}
@@ -66,7 +66,7 @@ func (l *lab) answersFailed(words ...string) {
 func (l *lab) answersCounting(what string) {
 	l.t.Helper()
 	code, body := l.askReadyz()
-	if p := l.agentStatus().Parents[0]; code != http.StatusOK || p.State != specs.ParentCounting {
+	if p := l.onlyParent(); code != http.StatusOK || p.State != specs.ParentCounting {
 		l.t.Errorf("%s: readyz %d %s, parent %+v", what, code, body, p)
 	}
 	_, metrics := l.getBySocket("/metrics")
@@ -108,7 +108,7 @@ func TestStatusIsTrue(t *testing.T) {
 			})
 			l.answersFailed("frames may pass uncounted", "tcx", `"theirs"`, "berth agent detach")
 			mustSucceed(t, theirs.Close())
-			testnet.Eventually(t, "nothing ahead", func() bool { return l.agentStatus().Parents[0].State == specs.ParentCounting })
+			testnet.Eventually(t, "nothing ahead", func() bool { return l.onlyParent().State == specs.ParentCounting })
 		}
 	}
 	xdp := l.loadProgram("steals", ebpf.XDP, 2)
