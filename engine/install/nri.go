@@ -57,6 +57,10 @@ func (p *planner) nriContainerd() (string, error) {
 		return "", err
 	}
 	p.plan.Restart = "systemctl restart containerd"
+	if v.KeepsRefused() {
+		p.addNote("containerd %s keeps the sandbox of each pod that berth refuses, and may not start again after two "+
+			"refusals of one pod; install containerd 2.2.6, 2.3.3 or newer", v.Text)
+	}
 	const plugin = "io.containerd.nri.v1.nri"
 	path := p.containerdTarget(c, v)
 	values, err := p.decodePlanned(path, edit.TOML)

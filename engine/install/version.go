@@ -29,6 +29,34 @@ func (v Version) JoinsNamespaces() bool {
 	return !v.Known() || v.AtLeast(28, 0) || v.Major == 26 && v.Minor == 0
 }
 
+// KeepsRefused reports whether a containerd keeps the sandbox of a pod that a plugin of NRI refuses:
+// from 2.0 on, until 2.2.6 and 2.3.3 (https://github.com/containerd/containerd/issues/13609).
+func (v Version) KeepsRefused() bool {
+	switch {
+	case !v.AtLeast(2, 0) || v.AtLeast(2, 4):
+		return false
+	case v.AtLeast(2, 3):
+		return v.patch() < 3
+	case v.AtLeast(2, 2):
+		return v.patch() < 6
+	}
+	return true
+}
+
+// patch returns the third number of a version, or 0.
+func (v Version) patch() int {
+	parts := strings.SplitN(v.Text, ".", 3)
+	if len(parts) < 3 {
+		return 0
+	}
+	end := strings.IndexFunc(parts[2], func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(parts[2])
+	}
+	n, _ := strconv.Atoi(parts[2][:end]) // without digits it is 0
+	return n
+}
+
 // versionTimeout bounds the run of a program that prints its version.
 const versionTimeout = 10 * time.Second
 
