@@ -31,10 +31,13 @@ var engines = []struct {
 	{"CRI-O", "crio", []string{"/etc/crio/crio.conf", "/etc/crio/crio.conf.d/*"},
 		[]string{podmanconf.UsrHooksDir, podmanconf.EtcHooksDir}},
 	{"docker", "dockerd", []string{"/etc/docker/daemon.json"}, nil},
-	{"containerd", "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, nil},
+	{containerd, "containerd", []string{"/etc/containerd/config.toml", "/etc/containerd/conf.d/*.toml"}, nil},
 }
 
-const podman = "podman"
+const (
+	podman     = "podman"
+	containerd = "containerd"
+)
 
 // cdiFiles are the device files that engines read (the Container Device Interface).
 var cdiFiles = []string{"/etc/cdi/*", "/var/run/cdi/*"}
@@ -119,10 +122,17 @@ func judgeEngine(r *report, e Engine) {
 			e.Unread[0], e.Name, filepath.Dir(e.Unread[0]))
 	case len(e.Files) > 0:
 		r.addPass(e.Name, "configured by %s", strings.Join(e.Files, ", "))
+	case e.Name == containerd:
+		r.addPass(e.Name, UnconfiguredContainerd)
 	default:
 		r.addWarn(e.Name, e.installText(), "its configuration does not name berth-hook, so it ignores berth's annotations")
 	}
 }
+
+// UnconfiguredContainerd is the message of a containerd whose configuration does not name berth-hook.
+// It is no warning, because docker, nerdctl and ctr do not need that, and most containerds serve docker.
+const UnconfiguredContainerd = "ctr, nerdctl and docker need nothing in its configuration; for Kubernetes see " +
+	"docs/engines/kubernetes.md"
 
 // installText returns a text on how to make the engine run berth-hook.
 func (e Engine) installText() string {

@@ -118,6 +118,7 @@ func TestJudgeEngines(t *testing.T) {
 			(*all)[0].Unread = []string{podmanconf.EtcHooksDir + "/berth.json"}
 		}},
 		{"docker not told", "docker", Warn, func(all *[]Engine) { (*all)[1] = Engine{Name: "docker"} }},
+		{"containerd needs nothing", "containerd", Pass, func(all *[]Engine) { *all = append(*all, Engine{Name: "containerd"}) }},
 		{"nothing is freed", "podman", Fail, func(all *[]Engine) { (*all)[0].Hooks[0].Stages = []string{"createRuntime"} }},
 		{"nothing is attached", "podman", Fail, func(all *[]Engine) { (*all)[0].Hooks[0].Stages = []string{"poststop"} }},
 		{"an old podman's stages", "podman", Pass, func(all *[]Engine) {

@@ -177,7 +177,7 @@ func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
 		return l
 	}
 	for _, l := range found {
-		if l.Check == e.shown && (l.Result != check.Warn || e.free == "") {
+		if l.Check == e.shown && l.Message != check.UnconfiguredContainerd && (l.Result != check.Warn || e.free == "") {
 			l.Subject, l.Check = e.name, "configured"
 			return l
 		}
