@@ -63,6 +63,7 @@ type constants struct {
 	netnsHelper bool // whether the kernel has the helper that returns the namespace of a frame's sender
 	sockets     bool // whether frames may have one; false for measurements
 	noQuick     bool // whether the good path is off; true for tests that compare
+	noCast      bool // whether the programs do without bpf_rdonly_cast, as on 6.1; true for tests
 	noTypes     bool // whether the programs do without the kernel's BTF; true for tests
 }
 
@@ -169,13 +170,24 @@ func assignObjects(spec *ebpf.CollectionSpec, into pins, c constants) (*loaded, 
 		noSibling = errors.New("the programs are loaded without the kernel's BTF")
 	}
 	if noSibling == nil {
-		l, err := loadInto(spec, into, nil, nil)
+		l, err := assignWith(spec, into, c)
 		if err == nil {
 			return l, nil
 		}
 		noSibling = fmt.Errorf("the kernel refuses the sibling program: %w", err)
 	}
 	return assignWithout(spec, into, noSibling)
+}
+
+// assignWith loads the objects with the kernel's BTF, with bpf_rdonly_cast if the kernel accepts it.
+func assignWith(spec *ebpf.CollectionSpec, into pins, c constants) (*loaded, error) {
+	if !c.noCast {
+		if l, err := loadInto(spec.Copy(), into, nil, nil); err == nil {
+			return l, nil
+		}
+	}
+	withoutCast(spec)
+	return loadInto(spec, into, nil, nil)
 }
 
 // assignWithout loads the objects with a sibling program and a guard program that pass every
@@ -185,6 +197,7 @@ func assignWithout(spec *ebpf.CollectionSpec, into pins, noSibling error) (*load
 	if err != nil {
 		return nil, err
 	}
+	withoutCast(spec)
 	for _, name := range []string{progSibling, progGuard} {
 		spec.Programs[name].Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}
 	}

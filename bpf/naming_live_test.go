@@ -24,6 +24,7 @@ func namings() map[string]constants {
 	}
 	if testnet.Has(testnet.Types) {
 		all["types"] = constants{sockets: true}
+		all["types, by calls"] = constants{sockets: true, noCast: true}
 	}
 	return all
 }
@@ -73,4 +74,29 @@ func spoofBench(t *testing.T, c constants) *bench {
 	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
 	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 	return x
+}
+
+// TestWithoutCast checks that no program refers to bpf_rdonly_cast after withoutCast, and that some do
+// before: a kernel that does not compile programs refuses those.
+func TestWithoutCast(t *testing.T) {
+	t.Parallel()
+	spec, err := loadDatapath()
+	must(t, err)
+	refers := func() (n int) {
+		for _, p := range spec.Programs {
+			for _, ins := range p.Instructions {
+				if ins.IsKfuncCall() || ins.Reference() == kfuncCast {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if refers() == 0 {
+		t.Error("no program refers to it, so that this tests nothing")
+	}
+	withoutCast(spec)
+	if n := refers(); n != 0 {
+		t.Errorf("%d instructions refer to it", n)
+	}
 }

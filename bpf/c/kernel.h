@@ -85,12 +85,24 @@ static __always_inline __u32 kernel_inner_transport(struct __sk_buff *skb)
 }
 
 /*
+ * Makes a pointer one to a type of the kernel, which programs read without a call (6.2 and newer).
+ * Without it each member costs a call of bpf_probe_read_kernel.
+ */
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+
+/*
  * Returns the cookie of the namespace of a frame's socket, or 0 if it has none or
  * the kernel's types are unknown.
  */
 static __always_inline __u64 kernel_sender_cookie(struct __sk_buff *skb)
 {
 	const struct sk_buff___kernel *k = (const void *)skb;
+	const struct sock___kernel *sk;
 
-	return have_kernel_types ? BPF_CORE_READ(k, sk, __sk_common.skc_net.net, net_cookie) : 0;
+	if (!have_kernel_types)
+		return 0;
+	if (!bpf_rdonly_cast)
+		return BPF_CORE_READ(k, sk, __sk_common.skc_net.net, net_cookie);
+	sk = bpf_rdonly_cast((const void *)(long)skb->sk, bpf_core_type_id_kernel(struct sock___kernel));
+	return sk->__sk_common.skc_net.net->net_cookie;
 }
