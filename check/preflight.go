@@ -38,6 +38,7 @@ func (c *Checker) Preflight(ctx context.Context, name string) []Line {
 	judgeDirs(host, c.gatherDirs())
 	all := c.gatherEngines()
 	judgeEngines(host, all)
+	judgeDockerDriver(host, c.gatherDockerDriver(ctx))
 	judgeHooks(host, c.gatherHookFiles(all))
 	judgeRuntimes(host, c.findRuntimes())
 	judgeAgent(host, c.gatherAgent())

@@ -55,8 +55,17 @@ func (o *Options) findUnit(name string) string {
 // enablesDriver reports whether a file enables the driver's socket.
 func enablesDriver(f *File) bool { return filepath.Base(f.Path) == dockerSocketUnit }
 
-// noteDriver adds the command that stops the driver if a plan disables its socket.
+// driverNetworks has a file for each network that docker created in the driver.
+const driverNetworks = "/var/lib/berth/docker"
+
+// noteDriver adds the command that stops the driver if a plan disables its socket, and docker's
+// networks that need the driver.
 func (p *planner) noteDriver() {
+	networks, _ := filepath.Glob(filepath.Join(p.o.sysPath(driverNetworks), "*.json")) // the pattern is well formed
+	if len(networks) > 0 {
+		p.addNote("docker has networks with the driver %s: %d; without the driver no container starts on them; remove "+
+			"them first: docker network ls --filter driver=%[1]s, docker network rm NAME", handler, len(networks))
+	}
 	if slices.ContainsFunc(p.plan.Files, func(f *File) bool { return enablesDriver(f) && f.Changed() }) {
 		p.addNote("to stop the driver: systemctl stop %s berth-docker.service; containers on networks with the driver %s "+
 			"then fail to start", dockerSocketUnit, handler)

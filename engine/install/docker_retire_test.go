@@ -65,7 +65,11 @@ func TestUninstallDisablesTheDriver(t *testing.T) {
 	if _, there := h.fileTree()[enabled]; !there {
 		t.Fatalf("no %s in %v", enabled, h.fileTree())
 	}
+	h.write(driverNetworks+"/"+strings.Repeat("a", 64)+".json", "{}", 0o600)
 	p := h.uninstall(o)
+	if !strings.Contains(h.showPlan(p), "docker has networks with the driver berth: 1; without the driver no container starts") {
+		t.Errorf("does not show docker's networks:\n%s", h.showPlan(p))
+	}
 	if _, there := h.fileTree()[enabled]; there || !strings.Contains(h.showPlan(p), "systemctl stop berth-docker.socket") {
 		t.Errorf("left %t:\n%s", there, h.showPlan(p))
 	}

@@ -89,6 +89,9 @@ func masked(m *machine) {
 	if err == nil || !strings.Contains(err.Error(), "berth") {
 		m.errorf("without the driver docker run prints %v", err)
 	}
+	if lines, err := output("berth", "doctor", "docker"); err == nil || !strings.Contains(lines, "systemctl unmask") {
+		m.errorf("without the driver berth doctor prints %s, %v, want its failure and the remedy", lines, err)
+	}
 	m.runCommand("docker", "rm", "--force", "late")
 	m.runCommand("docker", "run", "--rm", "--network", "none", "busybox", "true")
 	m.wantDockerAddress("web", "lan", "192.0.2.64")

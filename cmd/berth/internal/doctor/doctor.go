@@ -9,6 +9,7 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,6 +97,9 @@ func (d *Doctor) Examine(named []string) []check.Line {
 		}
 		here++
 		lines = append(lines, d.checkVersion(e, path), d.checkConfiguration(e, configured))
+		if e.name == install.Docker {
+			lines = append(lines, d.Check.DriverOfDocker(context.Background(), e.name)...)
+		}
 	}
 	if here == 0 && len(named) == 0 {
 		lines = append(lines, newLine("host", "engines", check.Warn,
