@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,9 +17,9 @@ func (w direction) filterName() string { return "berth-" + w.String() }
 // TC_H_MIN_EGRESS in include/uapi/linux/pkt_sched.h).
 func (w direction) qdiscParent() uint32 {
 	if w == ingress {
-		return netlink.HANDLE_MIN_INGRESS
+		return parentIngress
 	}
-	return netlink.HANDLE_MIN_EGRESS
+	return parentEgress
 }
 
 // attachClsact creates the qdisc if there is none, and creates or replaces berth's two
@@ -35,7 +34,7 @@ func (d *Datapath) attachClsact(ifindex int) error {
 			return err
 		}
 		filter := planFilter(filters, ifindex, w)
-		filter.Fd = d.programFor(w).FD()
+		filter.fd = d.programFor(w).FD()
 		if err := replaceFilter(d.tc, filter); err != nil {
 			return fmt.Errorf("put clsact %s filter: %w", w, err)
 		}
@@ -49,12 +48,12 @@ var ErrSharedBlock = errors.New("its clsact qdisc shares its filters with other 
 
 // replaceFilter creates or replaces a filter. The error wraps [ErrSharedBlock] if the kernel
 // refuses filters of this interface alone (tcf_block_find in net/sched/cls_api.c).
-func replaceFilter(tc *netlink.Handle, filter *netlink.BpfFilter) error {
-	err := tc.FilterReplace(filter)
+func replaceFilter(c *tc, f *filter) error {
+	err := c.putFilter(f)
 	if !errors.Is(err, unix.EOPNOTSUPP) {
 		return err
 	}
-	name := nameOf(tc, filter.LinkIndex)
+	name := nameOf(c, f.index)
 	return fmt.Errorf(`%w (%w); set attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6), `+
 		`or make the qdisc anew without ingress_block and egress_block: tc qdisc del dev %s clsact`,
 		ErrSharedBlock, err, name)
@@ -62,34 +61,30 @@ func replaceFilter(tc *netlink.Handle, filter *netlink.BpfFilter) error {
 
 // planFilter returns berth's filter at its present priority, or at the first priority that
 // is free. The kernel runs filters in the order of their priorities.
-func planFilter(filters []netlink.Filter, ifindex int, w direction) *netlink.BpfFilter {
+func planFilter(filters []*filter, ifindex int, w direction) *filter {
 	priority := uint16(1)
 	if ours := ourFilter(filters, w); ours != nil {
-		priority = ours.Priority
+		priority = ours.priority
 	} else {
 		taken := make(map[uint16]bool)
 		for _, f := range filters {
-			taken[f.Attrs().Priority] = true
+			taken[f.priority] = true
 		}
 		for taken[priority] {
 			priority++
 		}
 	}
-	return &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: ifindex, Parent: w.qdiscParent(), Handle: filterHandle,
-			Priority: priority, Protocol: unix.ETH_P_ALL,
-		},
-		Name: w.filterName(), DirectAction: true,
+	return &filter{
+		index: ifindex, parent: w.qdiscParent(), handle: filterHandle, priority: priority,
+		kind: kindBPF, name: w.filterName(), directAction: true,
 	}
 }
 
 // ourFilter returns berth's filter among those of one direction, or nil.
-func ourFilter(filters []netlink.Filter, w direction) *netlink.BpfFilter {
+func ourFilter(filters []*filter, w direction) *filter {
 	for _, f := range filters {
-		bpf, ok := f.(*netlink.BpfFilter)
-		if ok && bpf.Name == w.filterName() && bpf.Handle == filterHandle {
-			return bpf
+		if f.kind == kindBPF && f.name == w.filterName() && f.handle == filterHandle {
+			return f
 		}
 	}
 	return nil
@@ -109,7 +104,7 @@ func (d *Datapath) detachClsact(ifindex int) error {
 		if ours == nil {
 			continue
 		}
-		if err := d.tc.FilterDel(ours); err != nil && !isGone(err) {
+		if err := d.tc.deleteFilter(ours); err != nil && !isGone(err) {
 			return fmt.Errorf("delete clsact %s filter: %w", w, err)
 		}
 		left--
@@ -121,7 +116,7 @@ func (d *Datapath) detachClsact(ifindex int) error {
 	if kind, _, err := ingressQdisc(d.tc, ifindex); err != nil {
 		return err
 	} else if left == 0 && kind == Clsact {
-		if err := d.tc.QdiscDel(clsactQdisc(ifindex)); err != nil && !isGone(err) {
+		if err := d.tc.deleteClsact(ifindex); err != nil && !isGone(err) {
 			return fmt.Errorf("delete clsact qdisc: %w", err)
 		}
 	}
@@ -173,9 +168,9 @@ var ErrQdisc = errors.New("clsact cannot be created")
 // ensureClsact creates the clsact qdisc of an interface, and reports whether it did; made
 // is false if there is one. The error wraps [ErrQdisc] if another kind is in its place or
 // has its handle.
-func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
-	add := tc.QdiscAdd(clsactQdisc(ifindex))
-	kind, handle, err := ingressQdisc(tc, ifindex)
+func ensureClsact(c *tc, ifindex int) (made bool, err error) {
+	add := c.addClsact(ifindex)
+	kind, handle, err := ingressQdisc(c, ifindex)
 	switch {
 	case err != nil:
 		return false, err
@@ -184,7 +179,7 @@ func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 	case kind != "":
 		return false, fmt.Errorf(`%w: in its place is a qdisc of kind %q, which has no egress; set attach = "auto" under `+
 			`[agent] in berth.toml (tcx, from Linux 6.6), or remove it with its filters: tc qdisc del dev %s ingress`,
-			ErrQdisc, kind, nameOf(tc, ifindex))
+			ErrQdisc, kind, nameOf(c, ifindex))
 	case handle != "":
 		return false, fmt.Errorf(`%w: its handle ffff: is that of a qdisc of kind %q; give that one another handle, or set `+
 			`attach = "auto" under [agent] in berth.toml (tcx, from Linux 6.6)`, ErrQdisc, handle)
@@ -192,30 +187,30 @@ func ensureClsact(tc *netlink.Handle, ifindex int) (made bool, err error) {
 	return false, fmt.Errorf("make clsact qdisc: %w", cmp.Or(add, error(unix.EAGAIN))) // removed meanwhile
 }
 
-func nameOf(tc *netlink.Handle, ifindex int) string {
-	l, err := tc.LinkByIndex(ifindex)
+func nameOf(c *tc, ifindex int) string {
+	l, err := c.link(ifindex)
 	if err != nil {
 		return fmt.Sprintf("DEVICE (of index %d)", ifindex)
 	}
-	return l.Attrs().Name
+	return l.name
 }
 
 // ingressQdisc returns the kind of the qdisc at the parent handle that "clsact" and the older
 // "ingress" share (TC_H_INGRESS in include/uapi/linux/pkt_sched.h), and the kind of a qdisc
 // elsewhere that has their own handle; each is "" if there is none.
-func ingressQdisc(tc *netlink.Handle, ifindex int) (atParent, withHandle string, err error) {
-	all, err := tc.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
+func ingressQdisc(c *tc, ifindex int) (atParent, withHandle string, err error) {
+	all, err := c.qdiscs(ifindex)
 	if isGone(err) {
 		return "", "", nil
 	} else if err != nil {
 		return "", "", fmt.Errorf("list qdiscs: %w", err)
 	}
 	for _, q := range all {
-		switch at := q.Attrs(); {
-		case at.Parent == netlink.HANDLE_INGRESS:
-			atParent = q.Type()
-		case at.Handle == clsactQdisc(ifindex).Handle:
-			withHandle = q.Type()
+		switch {
+		case q.parent == parentClsact:
+			atParent = q.kind
+		case q.handle == clsactHandle:
+			withHandle = q.kind
 		}
 	}
 	return atParent, withHandle, nil
@@ -223,19 +218,12 @@ func ingressQdisc(tc *netlink.Handle, ifindex int) (atParent, withHandle string,
 
 // filters returns the filters of one direction, or none if the interface or the qdisc does
 // not exist.
-func (d *Datapath) filters(ifindex int, w direction) ([]netlink.Filter, error) {
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	filters, err := d.tc.FilterList(device, w.qdiscParent())
+func (d *Datapath) filters(ifindex int, w direction) ([]*filter, error) {
+	filters, err := d.tc.filters(ifindex, w.qdiscParent())
 	if err != nil && !isGone(err) {
 		return nil, fmt.Errorf("list clsact %s filters: %w", w, err)
 	}
 	return filters, nil
-}
-
-func clsactQdisc(ifindex int) *netlink.Clsact {
-	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
-	}}
 }
 
 // isGone reports whether the interface, the qdisc or the filter does not exist.

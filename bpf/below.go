@@ -9,7 +9,31 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
+
+// deviceLister lists interfaces in the network namespace in which it was opened.
+type deviceLister = *netlink.Handle
+
+func closeLister(l deviceLister) {
+	if l != nil {
+		l.Close()
+	}
+}
+
+// openNetlink opens both of a Datapath's ways to netlink.
+func openNetlink() (*tc, deviceLister, error) {
+	c, err := openTC()
+	if err != nil {
+		return nil, nil, err
+	}
+	devices, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		c.Close()
+		return nil, nil, fmt.Errorf("open netlink: %w", err)
+	}
+	return c, devices, nil
+}
 
 // device is an interface whose programs get a parent's frames before berth's do.
 type device struct {
@@ -34,7 +58,7 @@ func (d *Datapath) below(ifindex int) (all []device, err error) {
 			if slices.ContainsFunc(all, func(o device) bool { return o.index == index }) {
 				continue
 			}
-			l, err := d.tc.LinkByIndex(index)
+			l, err := d.devices.LinkByIndex(index)
 			if _, gone := err.(netlink.LinkNotFoundError); gone {
 				continue
 			} else if err != nil {
@@ -62,7 +86,7 @@ func (d *Datapath) lowerOf(l netlink.Link) (all []int, err error) {
 	if !slices.Contains(portKinds, l.Type()) {
 		return nil, nil
 	}
-	links, err := d.tc.LinkList()
+	links, err := d.devices.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // the next inspection is soon
 		return nil, err
 	}
@@ -136,7 +160,7 @@ func (d *Datapath) ingressOf(ifindex int) (all []string, err error) {
 		return nil, err
 	}
 	if ours := ourFilter(filters, ingress); ours != nil {
-		filters = slices.DeleteFunc(filters, func(f netlink.Filter) bool { return f == netlink.Filter(ours) })
+		filters = slices.DeleteFunc(filters, func(f *filter) bool { return f == ours })
 	}
 	return append(all, filtersAhead(filters, nil, ingress)...), nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"berth/bpf/sys"
@@ -13,12 +12,13 @@ import (
 // Datapath holds the loaded programs, for the agent. Only one process at a time may have
 // it. Its methods must not be called concurrently.
 type Datapath struct {
-	pins   pins
-	maps   *Maps
-	tc     *netlink.Handle
-	attach string
-	cookie uint64                // of the namespace of the parents
-	links  map[linkKey]*sys.Link // that this process keeps open, by parent and direction
+	pins    pins
+	maps    *Maps
+	tc      *tc
+	devices deviceLister // for the agent, which looks below parents
+	attach  string
+	cookie  uint64                // of the namespace of the parents
+	links   map[linkKey]*sys.Link // that this process keeps open, by parent and direction
 
 	shims     map[int]bool // the host's interfaces with the shim program, on a kernel without tcx
 	noSibling error        // why the programs on endpoints' own interfaces do nothing
@@ -61,6 +61,7 @@ func (d *Datapath) Maps() *Maps { return d.maps }
 // Close closes programs and maps. The pinned ones go on counting.
 func (d *Datapath) Close() error {
 	d.tc.Close()
+	closeLister(d.devices)
 	d.releaseLinks()
 	errs := []error{d.maps.Close()}
 	for _, p := range []program{d.ingress, d.egress, d.sibling, d.receiver, d.guard, d.shim, d.owner} {

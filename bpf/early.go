@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"berth/bpf/sys"
 	"berth/specs"
 )
@@ -45,9 +42,9 @@ func (m *Maps) attachEarly(ifindex int, mac specs.MAC, attach string) error {
 	if err != nil {
 		return err
 	}
-	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	tc, err := openTC()
 	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
+		return err
 	}
 	defer tc.Close()
 	d := &Datapath{pins: m.pins, maps: m, tc: tc, attach: attach, cookie: cookie, ingress: in, egress: out}

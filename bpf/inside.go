@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"berth/bpf/sys"
 	"berth/specs"
 )
@@ -169,21 +166,20 @@ func (m *Maps) linkInside(o OwnProgram, p program, e Endpoint) error {
 
 // filterInside is linkInside for a kernel without tcx.
 func filterInside(o OwnProgram, p program, ifindex int) error {
-	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	tc, err := openTC()
 	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
+		return err
 	}
 	defer tc.Close()
 	if _, err := ensureClsact(tc, ifindex); err != nil {
 		return err
 	}
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	filters, err := tc.FilterList(device, o.way.qdiscParent())
+	filters, err := tc.filters(ifindex, o.way.qdiscParent())
 	if err != nil {
 		return fmt.Errorf("list clsact filters: %w", err)
 	}
 	filter := planFilter(filters, ifindex, o.way)
-	filter.Fd = p.FD()
+	filter.fd = p.FD()
 	if err := replaceFilter(tc, filter); err != nil {
 		return fmt.Errorf("put clsact filter: %w", err)
 	}

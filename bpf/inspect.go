@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/vishvananda/netlink"
-
 	"berth/bpf/sys"
 )
 
@@ -117,10 +115,10 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 			return nil, false, err
 		}
 		ours := ourFilter(filters, w)
-		if ours == nil || !ours.DirectAction {
+		if ours == nil || !ours.directAction {
 			return nil, false, errNotOn
 		}
-		old = old || !isProgram(d.programFor(w), uint32(ours.Id))
+		old = old || !isProgram(d.programFor(w), ours.program)
 		all, err := runningTCX(ifindex, w)
 		if err != nil {
 			return nil, false, err
@@ -135,19 +133,19 @@ func (d *Datapath) inspectClsact(ifindex int) (ahead []string, old bool, err err
 
 // filtersAhead returns the names of the filters that the kernel runs before berth's. A filter
 // of a chain other than 0 runs only if an action of a filter in chain 0 leads to it.
-func filtersAhead(filters []netlink.Filter, ours *netlink.BpfFilter, w direction) (ahead []string) {
+func filtersAhead(filters []*filter, ours *filter, w direction) (ahead []string) {
 	for _, f := range filters {
-		if f == netlink.Filter(ours) {
+		if f == ours {
 			break
 		}
-		if chain := f.Attrs().Chain; chain != nil && *chain != 0 {
+		if f.chain != 0 {
 			continue
 		}
-		name := f.Type()
-		if bpf, ok := f.(*netlink.BpfFilter); ok {
-			name = fmt.Sprintf("bpf %q (program id %d)", bpf.Name, bpf.Id)
+		name := f.kind
+		if f.kind == kindBPF {
+			name = fmt.Sprintf("bpf %q (program id %d)", f.name, f.program)
 		}
-		ahead = append(ahead, fmt.Sprintf("%s filter %s at preference %d", w, name, f.Attrs().Priority))
+		ahead = append(ahead, fmt.Sprintf("%s filter %s at preference %d", w, name, f.priority))
 	}
 	return slices.Compact(ahead) // the kernel lists a filter of u32 more than once
 }

@@ -132,7 +132,7 @@ func (l *lab) neighbourPrograms(verdict int32) {
 				f := &netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
 					LinkIndex: l.parent, Parent: w.qdiscParent(), Handle: uint32(1 + i), Priority: priority, Protocol: unix.ETH_P_ALL,
 				}, Fd: other.FD(), Name: "theirs", DirectAction: true}
-				if err := l.tc.FilterAdd(f); err != nil {
+				if err := l.devices.FilterAdd(f); err != nil {
 					return err
 				}
 			}

@@ -11,8 +11,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"berth/bpf/sys"
 )
@@ -86,17 +84,18 @@ func loadWith(bpffs string, o Options, c constants) (*Datapath, error) {
 	if err != nil {
 		return nil, err
 	}
-	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	tc, devices, err := openNetlink()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open netlink: %w", err), objects.Close())
+		return nil, errors.Join(err, objects.Close())
 	}
 	maps, err := objects.takeMaps(p)
 	if err != nil {
 		tc.Close()
+		devices.Close()
 		return nil, errors.Join(err, objects.Close())
 	}
 	d := &Datapath{
-		pins: p, maps: maps, tc: tc, attach: o.Attach, cookie: cookie, shims: make(map[int]bool),
+		pins: p, maps: maps, tc: tc, devices: devices, attach: o.Attach, cookie: cookie, shims: make(map[int]bool),
 		ingress: objects.BerthIngress, egress: objects.BerthEgress, sibling: objects.BerthSibling,
 		receiver: objects.BerthReceiver, guard: objects.BerthGuard, shim: objects.BerthShim, owner: objects.BerthOwner,
 		noSibling: objects.noSibling,
@@ -289,9 +288,9 @@ func withPinned(bpffs string, do func(*Datapath) error) error {
 	if err != nil {
 		return err
 	}
-	tc, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	tc, err := openTC()
 	if err != nil {
-		return errors.Join(fmt.Errorf("open netlink: %w", err), maps.Close())
+		return errors.Join(err, maps.Close())
 	}
 	d := &Datapath{pins: maps.pins, maps: maps, tc: tc}
 	return errors.Join(do(d), d.Close())

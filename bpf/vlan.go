@@ -3,8 +3,6 @@ package bpf
 import (
 	"errors"
 	"fmt"
-
-	"github.com/vishvananda/netlink"
 )
 
 // VLAN is a VLAN of a trunk.
@@ -40,12 +38,8 @@ func (d *Datapath) SetVLANs(have map[VLAN]int) error {
 
 // isVLAN reports whether an interface is the sub-interface of a VLAN.
 func (d *Datapath) isVLAN(v VLAN, index int) bool {
-	l, err := d.tc.LinkByIndex(index)
-	if err != nil {
-		return false
-	}
-	vlan, ok := l.(*netlink.Vlan)
-	return ok && vlan.VlanId == v.ID && vlan.ParentIndex == v.TrunkIndex
+	l, err := d.tc.link(index)
+	return err == nil && l.kind == "vlan" && l.vlan == v.ID && l.lower == v.TrunkIndex
 }
 
 func (m *Maps) registeredVLANs() (map[VLAN]int, error) {

@@ -22,15 +22,17 @@ var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // maxMessage4 is the size of the largest reply that fits one Ethernet frame (option 57).
 const maxMessage4 = 1472
 
-// requested4 are the options that the client asks for (option 55). The classless
+// requested4 returns the options that the client asks for (option 55). The classless
 // routes come before the routers (RFC 3442).
-var requested4 = dhcpv4.OptParameterRequestList(
-	dhcpv4.OptionSubnetMask, dhcpv4.OptionClasslessStaticRoute, dhcpv4.OptionStaticRoutingTable, dhcpv4.OptionRouter,
-	dhcpv4.OptionDomainNameServer, dhcpv4.OptionDomainName, dhcpv4.OptionDNSDomainSearchList,
-	dhcpv4.OptionInterfaceMTU, dhcpv4.OptionBroadcastAddress, dhcpv4.OptionNTPServers,
-	dhcpv4.OptionIPAddressLeaseTime, dhcpv4.OptionServerIdentifier, dhcpv4.OptionRenewTimeValue,
-	dhcpv4.OptionRebindingTimeValue,
-)
+func requested4() dhcpv4.Option {
+	return dhcpv4.OptParameterRequestList(
+		dhcpv4.OptionSubnetMask, dhcpv4.OptionClasslessStaticRoute, dhcpv4.OptionStaticRoutingTable, dhcpv4.OptionRouter,
+		dhcpv4.OptionDomainNameServer, dhcpv4.OptionDomainName, dhcpv4.OptionDNSDomainSearchList,
+		dhcpv4.OptionInterfaceMTU, dhcpv4.OptionBroadcastAddress, dhcpv4.OptionNTPServers,
+		dhcpv4.OptionIPAddressLeaseTime, dhcpv4.OptionServerIdentifier, dhcpv4.OptionRenewTimeValue,
+		dhcpv4.OptionRebindingTimeValue,
+	)
+}
 
 // flagBroadcast is the bit of the field flags (RFC 2131, figure 2).
 const flagBroadcast = 0x8000
@@ -50,7 +52,7 @@ func (c *Client4) message(now time.Duration, t dhcpv4.MessageType) *dhcpv4.DHCPv
 		m.UpdateOption(dhcpv4.OptClientIdentifier(c.cfg.ClientID))
 	}
 	if t == dhcpv4.MessageTypeDiscover || t == dhcpv4.MessageTypeRequest {
-		m.UpdateOption(requested4)
+		m.UpdateOption(requested4())
 		m.UpdateOption(dhcpv4.OptMaxMessageSize(maxMessage4))
 		if c.cfg.Hostname != "" {
 			m.UpdateOption(dhcpv4.OptHostName(c.cfg.Hostname))

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"unicode/utf8"
 
+	"berth/internal/early"
 	"berth/internal/plain"
 	"berth/specs"
 )
@@ -65,11 +67,23 @@ func ReadState(r io.Reader) (*State, error) {
 	return parseState(data)
 }
 
+// usualState is the size of the first buffer, in bytes. Most states are smaller.
+const usualState = 2048
+
 // readBounded reads a state, and one byte more if it is too long.
 func readBounded(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxState+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the container's state from standard input: %w", err)
+	data := early.Make(usualState)
+	for len(data) <= MaxState {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+		n, err := r.Read(data[len(data):min(cap(data), MaxState+1)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("read the container's state from standard input: %w", err)
+		}
 	}
 	return data, nil
 }

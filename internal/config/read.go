@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/early"
 )
 
 // maxFile bounds a file, in bytes: a network's with a thousand excluded addresses has about
@@ -68,7 +70,7 @@ func modeOf(path string) string {
 
 // readAll reads a file of about that size to its end, or until it is longer than maxFile.
 func readAll(fd int, path string, size int64) ([]byte, error) {
-	data := make([]byte, 0, min(size, maxFile)+1)
+	data := early.Make(int(min(size, maxFile)) + 1)
 	for len(data) <= maxFile {
 		if len(data) == cap(data) {
 			data = slices.Grow(data, len(data))

@@ -79,11 +79,20 @@ func checkDirectory(fd int) error {
 
 // open opens a file in the directory, not through a symbolic link.
 func (d *directory) open(name string, flag int, perm os.FileMode) (*os.File, error) {
-	fd, err := unix.Openat(d.fd, name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
+	fd, err := d.openFD(name, flag, perm)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: d.path + "/" + name, Err: err}
+		return nil, err
 	}
 	return os.NewFile(uintptr(fd), d.path+"/"+name), nil
+}
+
+// openFD is open without an os.File.
+func (d *directory) openFD(name string, flag int, perm os.FileMode) (fd int, err error) {
+	fd, err = unix.Openat(d.fd, name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: d.path + "/" + name, Err: err}
+	}
+	return fd, nil
 }
 
 // fileID distinguishes a file from others with its name; the zero value is no file.

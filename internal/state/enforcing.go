@@ -3,6 +3,8 @@ package state
 import (
 	"bytes"
 
+	"go.etcd.io/bbolt"
+
 	"berth/specs"
 )
 
@@ -14,24 +16,34 @@ func (a *Attachment) enforcesInBridge() bool {
 	return a.Driver == specs.Macvlan && a.Mode == specs.ModeBridge && len(a.Enforce) > 0
 }
 
-// markEnforcing keeps the index of enforcing attachments. It makes the index of a database of an
-// earlier version, which has none; of a record that cannot be read it has no entry.
+// keyEnforcing is in the bucket of the layout if the database has that index; a database without an
+// enforcing attachment has no bucket for it. One of an earlier version lacks the key.
+var keyEnforcing = []byte("enforcing")
+
+// markEnforcing keeps the index of enforcing attachments, and makes it in a database of an earlier
+// version; a record that cannot be read gets no entry there.
 func (tx *Tx) markEnforcing(a *Attachment, in bool) error {
-	if tx.bolt.Bucket([]byte(bucketEnforcing)) == nil {
-		for other, err := range tx.Live("") {
-			if err != nil || !other.enforcesInBridge() {
-				continue
-			}
-			if err := setIndexed(tx.Bucket(bucketEnforcing), other.Domain()+"/"+other.Key(), true); err != nil {
-				return err
-			}
+	if meta := tx.bolt.Bucket(bucketMeta); meta != nil && meta.Get(keyEnforcing) == nil {
+		if err := tx.indexEnforcing(meta); err != nil {
+			return err
 		}
 	}
 	if !a.enforcesInBridge() {
-		tx.Bucket(bucketEnforcing)
 		return nil
 	}
 	return setIndexed(tx.Bucket(bucketEnforcing), a.Domain()+"/"+a.Key(), in)
+}
+
+func (tx *Tx) indexEnforcing(meta *bbolt.Bucket) error {
+	for a, err := range tx.Live("") {
+		if err != nil || !a.enforcesInBridge() {
+			continue
+		}
+		if err := setIndexed(tx.Bucket(bucketEnforcing), a.Domain()+"/"+a.Key(), true); err != nil {
+			return err
+		}
+	}
+	return meta.Put(keyEnforcing, []byte{1})
 }
 
 // IsEnforced reports whether a live attachment in mode bridge of a layer-2 domain enforces a kind. It is
@@ -42,7 +54,8 @@ func (tx *Tx) IsEnforced(domain string) bool {
 	}
 	b := tx.bolt.Bucket([]byte(bucketEnforcing))
 	if b == nil {
-		return tx.bolt.Bucket([]byte(bucketLive)) != nil
+		meta := tx.bolt.Bucket(bucketMeta)
+		return meta == nil || meta.Get(keyEnforcing) == nil
 	}
 	prefix := []byte(domain + "/")
 	for k := range seekFrom(b, prefix) {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -44,7 +45,9 @@ func TestIsEnforced(t *testing.T) {
 	want("moved", "4.0", false)
 	want("moved", "40.0", true)
 
-	update(func(tx *Tx) error { return tx.bolt.DeleteBucket([]byte(bucketEnforcing)) })
+	update(func(tx *Tx) error { // as in a database of an earlier version
+		return errors.Join(tx.bolt.DeleteBucket([]byte(bucketEnforcing)), tx.bolt.Bucket(bucketMeta).Delete(keyEnforcing))
+	})
 	want("not known", "4.0", true)
 	update(func(tx *Tx) error { return tx.Put(other) })
 	want("the index is made", "4.0", false)

@@ -96,7 +96,7 @@ func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func isUnlinked(f *os.File) bool {
+func isUnlinked(f lockedFile) bool {
 	var st unix.Stat_t
-	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0
+	return unix.Fstat(f.fd, &st) != nil || st.Nlink == 0
 }

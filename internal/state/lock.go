@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,44 +14,54 @@ import (
 // hooks at once take five seconds.
 const defaultWait = 5 * time.Second
 
+// lockedFile is a locked file. It is no os.File: Go's runtime touches a page for the end of each.
+type lockedFile struct {
+	fd   int
+	path string
+}
+
+// Close releases the lock.
+func (f lockedFile) Close() { _ = unix.Close(f.fd) } // nothing was written
+
 // lockFile takes flock(2) on a file of the directory, and makes the file if needed. The lock
 // ends when the returned file is closed or the process ends. At the context's deadline it
 // returns ErrBusy.
-func (d *directory) lockFile(ctx context.Context, name string, how int) (*os.File, error) {
-	f, err := d.open(name, unix.O_RDWR|unix.O_CREAT, 0o600)
+func (d *directory) lockFile(ctx context.Context, name string, how int) (lockedFile, error) {
+	fd, err := d.openFD(name, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
-		return nil, err
+		return lockedFile{}, err
 	}
-	switch err := flockRetry(f, how|unix.LOCK_NB); err {
+	f := lockedFile{fd, d.path + "/" + name}
+	switch err := flockRetry(fd, how|unix.LOCK_NB); err {
 	case nil:
 		return f, nil
 	case unix.EWOULDBLOCK:
 		if how&unix.LOCK_NB != 0 {
 			f.Close()
-			return nil, fmt.Errorf("lock %q: %w", f.Name(), ErrBusy)
+			return lockedFile{}, fmt.Errorf("lock %q: %w", f.path, ErrBusy)
 		}
 		return waitLock(ctx, f, how)
 	default:
 		f.Close()
-		return nil, fmt.Errorf("lock %q: %w", f.Name(), err)
+		return lockedFile{}, fmt.Errorf("lock %q: %w", f.path, err)
 	}
 }
 
 // waitLock waits in the kernel's queue instead of polling. flock(2) cannot be
 // interrupted, so after the deadline a goroutine releases the lock that it still gets.
-func waitLock(ctx context.Context, f *os.File, how int) (*os.File, error) {
+func waitLock(ctx context.Context, f lockedFile, how int) (lockedFile, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, defaultWait)
 		defer cancel()
 	}
 	got := make(chan error, 1)
-	go func() { got <- flockRetry(f, how) }()
+	go func() { got <- flockRetry(f.fd, how) }()
 	select {
 	case err := <-got:
 		if err != nil {
 			f.Close()
-			return nil, fmt.Errorf("lock %q: %w", f.Name(), err)
+			return lockedFile{}, fmt.Errorf("lock %q: %w", f.path, err)
 		}
 		return f, nil
 	case <-ctx.Done():
@@ -60,13 +69,13 @@ func waitLock(ctx context.Context, f *os.File, how int) (*os.File, error) {
 			<-got
 			f.Close()
 		}()
-		return nil, fmt.Errorf("lock %q: %w: %w", f.Name(), ErrBusy, context.Cause(ctx))
+		return lockedFile{}, fmt.Errorf("lock %q: %w: %w", f.path, ErrBusy, context.Cause(ctx))
 	}
 }
 
-func flockRetry(f *os.File, how int) error {
+func flockRetry(fd, how int) error {
 	for {
-		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
+		if err := unix.Flock(fd, how); err != unix.EINTR {
 			return err
 		}
 	}

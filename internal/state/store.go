@@ -216,10 +216,13 @@ func guardBolt(d *directory, fn func() error) (err error) {
 
 // touchFile writes to a file, so that processes that watch it wake.
 func (d *directory) touchFile(name string) error {
-	f, err := d.open(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
+	fd, err := d.openFD(name, unix.O_WRONLY|unix.O_CREAT, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte("\n"), 0)
-	return errors.Join(err, f.Close())
+	defer unix.Close(fd)
+	if _, err := unix.Pwrite(fd, []byte("\n"), 0); err != nil {
+		return &os.PathError{Op: "write", Path: d.path + "/" + name, Err: err}
+	}
+	return nil
 }

@@ -94,5 +94,5 @@ func (s *Store) LockVLAN(ctx context.Context, trunkIndex, id int) (unlock func()
 	if err != nil {
 		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return f.Close, nil
 }
