@@ -45,18 +45,38 @@ func BenchmarkDatapath(b *testing.B) {
 				testnet.In(b, x.ns, func() { raceCost(b, bare[1], frame, empty, loadedProgram(x.receiver)) })
 			})
 		}
-		b.Run(fmt.Sprintf("guard/%d", endpoints), func(b *testing.B) {
-			must(b, x.maps.open[mapDrops].Put(uint32(0), dropsValue{})) // so that frames are marked
-			testnet.In(b, x.ns, func() {
-				raceCost(b, bare[1], ethernet(macHost, macHost, 0x800, ip4(6, ipB, ipA, tcp(12, 1000))), empty, loadedProgram(x.guard))
-			})
-		})
+		x.benchIPvlan(b, endpoints, bare[1], empty)
 		if endpoints > coldMACs {
 			b.Run(fmt.Sprintf("2-sibling-cold/%d", endpoints), func(b *testing.B) {
 				testnet.In(b, x.ns, func() { x.raceCold(b, hash) })
 			})
 		}
 	}
+}
+
+// benchIPvlan measures the programs on ipvlan interfaces, and that on the parent with a frame to one.
+// The shim program only marks frames.
+func (x *bench) benchIPvlan(b *testing.B, endpoints uint32, bare, empty *ebpf.Program) {
+	local := ethernet(macHost, macHost, 0x800, ip4(6, ipB, ipA, tcp(12, 1000)))
+	b.Run(fmt.Sprintf("shim/%d", endpoints), func(b *testing.B) {
+		testnet.In(b, x.ns, func() { raceCost(b, bare, local, empty, loadedProgram(x.shim)) })
+	})
+	wire := emptyCrowd(b, endpoints, false)
+	for slot := uint32(1); slot <= endpoints; slot++ {
+		ip := netip.AddrFrom4([4]byte{198, 18, byte(slot >> 8), byte(slot)})
+		if slot == slotA {
+			ip = ipA
+		}
+		must(b, wire.maps.Register(Endpoint{Slot: slot, ParentIndex: 1, MAC: macHost, Driver: specs.IPvlan, Mode: specs.ModeL2, Addresses: []netip.Addr{ip}}))
+	}
+	b.Run(fmt.Sprintf("ipvlan-ingress/%d", endpoints), func(b *testing.B) {
+		frame := ethernet(macHost, macLAN, 0x800, ip4(6, ipLAN, ipA, tcp(12, 1000)))
+		testnet.In(b, wire.ns, func() { raceCost(b, bare, frame, empty, loadedProgram(wire.ingress)) })
+	})
+	must(b, x.maps.open[mapDrops].Put(uint32(0), dropsValue{})) // so that frames are marked
+	b.Run(fmt.Sprintf("guard/%d", endpoints), func(b *testing.B) {
+		testnet.In(b, x.ns, func() { raceCost(b, bare, local, empty, loadedProgram(x.guard)) })
+	})
 }
 
 type benchFrame struct {
@@ -101,6 +121,17 @@ func benchFrames() []benchFrame {
 // newCrowd creates a bench with a number of endpoints, at least two.
 func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
 	b.Helper()
+	x := emptyCrowd(b, endpoints, sockets)
+	for _, e := range crowdEndpoints(endpoints) {
+		e.Cookie = x.Datapath.cookie
+		x.mustRegister(e)
+	}
+	return x
+}
+
+// emptyCrowd creates a bench with room for a number of endpoints.
+func emptyCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
+	b.Helper()
 	x := &bench{TB: b, ns: testnet.Namespace(b)}
 	helper := features.HaveProgramHelper(ebpf.SchedCLS, asm.FnGetNetnsCookie) == nil
 	dir := bpffs(b)
@@ -111,10 +142,6 @@ func newCrowd(b *testing.B, endpoints uint32, sockets bool) *bench {
 	})
 	b.Cleanup(func() { must(b, x.Close()) })
 	must(b, x.ownMAC(1, macHost))
-	for _, e := range crowdEndpoints(endpoints) {
-		e.Cookie = x.Datapath.cookie
-		x.mustRegister(e)
-	}
 	return x
 }
 

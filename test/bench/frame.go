@@ -35,7 +35,8 @@ var frameNames = map[string]string{
 	"2-sibling-cold":   "from container to container, two of 8,192 at random",
 	"group-egress":     "a container's, to a group",
 	"receiver-unicast": "the receiver program, to one machine", "receiver-group": "the receiver program, to a group",
-	"guard":         "the guard program, a marked frame",
+	"guard": "the guard program, a marked frame",
+	"shim":  "the shim program, which marks each frame", "ipvlan-ingress": "to an ipvlan container",
 	"bad-mac-spoof": "a flood of forged MACs, leaving", "bad-ip-spoof": "a flood of forged addresses, leaving",
 	"bad-duplicate-ip": "a flood of claimed addresses, coming in",
 }
