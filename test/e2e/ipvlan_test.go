@@ -31,7 +31,7 @@ func (s *site) expectIPvlan(t *testing.T, e lab.Engine, name, id, address, sibli
 	}
 	for _, to := range []string{neighborIP, sibling} {
 		expectPing(t, "from the container", func() (string, error) {
-			return e.Exec(name, "ping", "-c", "3", "-W", "5", to)
+			return e.Exec(name, "ping", "-c", "3", "-W", "20", to)
 		})
 	}
 	must(t, lab.Eventually(time.Minute, func() error {
