@@ -34,9 +34,9 @@ help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
 
 # Go's runtime samples allocations from the start of a program, which costs each start of
-# berth-hook 5 pages. A //go:debug line cannot switch that off, so the linker sets its settings;
-# they are those of cmd/berth-hook/main.go and this one. scripts/release.sh has the same.
-HOOK_LINK := -X runtime.godebugDefault=containermaxprocs=0,updatemaxprocs=0,memprofilerate=0
+# berth-hook 5 pages. A //go:debug line cannot switch that off, so the linker sets it.
+# scripts/release.sh has the same.
+HOOK_LINK := -X runtime.godebugDefault=memprofilerate=0
 
 # grpcnotrace excludes the debugging pages of gRPC: because of their templates the
 # linker would keep every exported method, a fifth of berthd. scripts/release.sh uses

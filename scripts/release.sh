@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 compile() { # architecture, directory
 	mkdir -p "$2"
 	local link="-s -w -buildid= -X main.version=$version"
-	local hook="$link -X runtime.godebugDefault=containermaxprocs=0,updatemaxprocs=0,memprofilerate=0"
+	local hook="$link -X runtime.godebugDefault=memprofilerate=0"
 	local flags=(-trimpath -buildvcs=false -o "$2/")
 	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$link" -tags grpcnotrace ./cmd/...
 	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$hook" -tags hook ./cmd/berth-hook

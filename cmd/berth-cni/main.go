@@ -1,9 +1,3 @@
-// The number of processors that a cgroup grants does not matter to one thread, and Go reads
-// it from files at every start.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command berth-cni is a CNI plugin: it gives containers interfaces on berth's networks. A
 // CNI runtime starts it, without arguments; a script that starts it with others can choose
 // other directories.

@@ -31,7 +31,7 @@ const (
 const costRounds = 40
 
 // linkFlags are those of the Makefile and of scripts/release.sh.
-const linkFlags = "-s -w -X runtime.godebugDefault=containermaxprocs=0,updatemaxprocs=0,memprofilerate=0"
+const linkFlags = "-s -w -X runtime.godebugDefault=memprofilerate=0"
 
 // buildPrograms builds berth-hook and an empty program.
 func buildPrograms(t *testing.T) (hook, empty string) {

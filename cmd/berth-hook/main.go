@@ -1,9 +1,3 @@
-// The number of processors that a cgroup grants does not matter to one thread, and Go reads
-// it from files at every start.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command berth-hook is the OCI hook: createRuntime, prestart and poststop. It reads the
 // container's state from standard input and nothing from its environment, except the
 // settings of Go's runtime.

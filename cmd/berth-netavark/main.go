@@ -1,9 +1,3 @@
-// The number of processors that a cgroup grants does not matter to one thread, and Go reads
-// it from files at every start.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command berth-netavark is berth's plugin of netavark, the network program of podman. podman
 // runs it by the file "berth" in one of netavark's plugin directories.
 package main

@@ -1,9 +1,3 @@
-// The number of processors that a cgroup grants does not matter to one thread, and Go reads
-// it from files at every start.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command berth-runtime is an OCI runtime that adds berth's hooks to the containers that
 // request them, and then executes runc or crun.
 package main

@@ -71,10 +71,10 @@ var comparisons = []struct {
 	measured   int
 	goal       float64
 }{
-	{"attach", berthAlone, cniAlone, attach, 3},
+	{"attach", berthAlone, cniAlone, attach, 2.5},
 	{"attach, 10,000 leases held", berthCrowded, cniCrowded, attach, 3},
 	{"detach, namespace alive", berthAlone, cniAlone, detachAlive, 1.5},
-	{"detach, namespace dead", berthAlone, cniAlone, detachDead, 3},
+	{"detach, namespace dead", berthAlone, cniAlone, detachDead, 2.5},
 }
 
 func attachSection(got samples, rounds int) *section {
