@@ -119,7 +119,7 @@ engines: ## the end-to-end tests on the engines of newer Debians; ENGINES='-suit
 # The kernel at hand may have no ipvlan.
 ipvlan: ## networks of docker, podman and nerdctl with ipvlan, in an emulated machine
 	@scripts/deps.sh system
-	@$(MAKE) --no-print-directory engines ENGINES='-suite forky $(ENGINES) ipvlan'
+	@$(MAKE) --no-print-directory engines ENGINES='-suite forky -timeout 20m $(ENGINES) ipvlan ipvlan-observed'
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' (or probe) for two builds
 	@scripts/deps.sh bench

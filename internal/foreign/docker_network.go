@@ -119,11 +119,11 @@ func (d *dockerNetwork) network() (*Network, error) {
 			return nil, err
 		}
 		s := &n.Subnets[len(n.Subnets)-1]
-		if p, err := netip.ParsePrefix(c.IPRange); err == nil {
-			s.From, s.To = p.Masked().Addr(), specs.LastAddr(p)
-		} else if !s.Gateway.IsValid() {
-			d.setGateway(n, s)
+		given, err := netip.ParsePrefix(c.IPRange)
+		if err == nil {
+			s.From, s.To = given.Masked().Addr(), specs.LastAddr(given)
 		}
+		d.setGateway(n, s, err == nil)
 		for _, text := range c.AuxiliaryAddresses {
 			if a, err := netip.ParseAddr(text); err == nil {
 				s.Reserved = append(s.Reserved, a)
@@ -133,15 +133,13 @@ func (d *dockerNetwork) network() (*Network, error) {
 	return n, nil
 }
 
-// setGateway sets the gateway of a subnet for which the user gave none: docker takes the first address
-// as the gateway of its containers, and does not show it. In modes l3 and l3s it only reserves it.
-func (d *dockerNetwork) setGateway(n *Network, s *Subnet) {
-	first := s.Subnet.Addr().Next()
-	switch {
-	case n.IPAM != specs.IPAMLocal || d.Internal:
-	case n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S:
-		s.Reserved = append(s.Reserved, first)
-	default:
-		s.Gateway = first
+// setGateway sets the gateway of a subnet for which docker shows none. If the user gave neither a gateway
+// nor a range, docker takes the first address. In modes l3 and l3s the default route of docker's containers
+// is on the interface: a route by way of any address is the same there, because these modes have no
+// neighbours.
+func (d *dockerNetwork) setGateway(n *Network, s *Subnet, hasRange bool) {
+	isRouted := n.Mode == specs.ModeL3 || n.Mode == specs.ModeL3S
+	if n.IPAM == specs.IPAMLocal && !d.Internal && !s.Gateway.IsValid() && (isRouted || !hasRange) {
+		s.Gateway = s.Subnet.Addr().Next()
 	}
 }

@@ -165,19 +165,26 @@ func dockerNamed(name string) specs.EngineNetwork {
 }
 
 // TestDockerGateways reads networks of docker whose user gave no gateway, as docker 26 and 28 show
-// them: their containers have the first address as their gateway, unless the network is internal.
+// them: their containers have the first address as their gateway, unless the network is internal or has a
+// range. In mode l3 they always have a default route.
 func TestDockerGateways(t *testing.T) {
+	const ipam = `"IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]}`
+	const ranged = `"IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24","IPRange":"198.51.100.64/26"}]}`
 	got, err := parseDockerNetworks([]byte(`[
-{"Name":"plain","Driver":"macvlan","IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1"}},
-{"Name":"inside","Driver":"macvlan","Internal":true,"IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1"}},
-{"Name":"routed","Driver":"ipvlan","IPAM":{"Driver":"default","Config":[{"Subnet":"198.51.100.0/24"}]},"Options":{"parent":"eth1","ipvlan_mode":"l3"}}]`))
-	if err != nil || len(got) != 3 {
-		t.Fatalf("%d networks, %v, want 3", len(got), err)
-	}
+{"Name":"plain","Driver":"macvlan",` + ipam + `,"Options":{"parent":"eth1"}},
+{"Name":"inside","Driver":"macvlan","Internal":true,` + ipam + `,"Options":{"parent":"eth1"}},
+{"Name":"ranged","Driver":"macvlan",` + ranged + `,"Options":{"parent":"eth1"}},
+{"Name":"routed","Driver":"ipvlan",` + ipam + `,"Options":{"parent":"eth1","ipvlan_mode":"l3"}},
+{"Name":"routed-inside","Driver":"ipvlan","Internal":true,` + ipam + `,"Options":{"parent":"eth1","ipvlan_mode":"l3s"}},
+{"Name":"routed-ranged","Driver":"ipvlan",` + ranged + `,"Options":{"parent":"eth1","ipvlan_mode":"l3s"}}]`))
 	first := netip.MustParseAddr("198.51.100.1")
-	for i, want := range []netip.Addr{first, {}, {}} {
-		if s := got[i].Subnets[0]; s.Gateway != want || (len(s.Reserved) == 1 && s.Reserved[0] == first) != (i == 2) {
-			t.Errorf("%s: gateway %s, reserved %v, want gateway %s", got[i].Name.Name, s.Gateway, s.Reserved, want)
+	all := []netip.Addr{first, {}, {}, first, {}, first}
+	if err != nil || len(got) != len(all) {
+		t.Fatalf("%d networks, %v, want %d", len(got), err, len(all))
+	}
+	for i, want := range all {
+		if s := got[i].Subnets[0]; s.Gateway != want {
+			t.Errorf("%s: gateway %s, want %s", got[i].Name.Name, s.Gateway, want)
 		}
 	}
 }

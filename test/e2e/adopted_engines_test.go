@@ -74,11 +74,11 @@ gateway = '198.51.100.1'
 		file: "driver = 'ipvlan'\nparent = 'eth1'\nmode = 'l3'\nipam = 'local'\nipv6 = 'off'\n" + `
 [[subnet]]
 subnet = '192.0.2.0/24'
-exclude = ['192.0.2.1']
+gateway = '192.0.2.1'
 
 [[subnet]]
 subnet = '198.51.100.0/24'
-exclude = ['198.51.100.1']
+gateway = '198.51.100.1'
 `,
 	},
 	"apart": {

@@ -25,6 +25,10 @@ func adoptNetwork(f *foreign.Network, name string, inUse []netip.Addr) (n *specs
 	if f.NoRoute {
 		n.DefaultRoute = new(bool)
 	}
+	if _, _, isVLAN := specs.SplitVLAN(f.Parent); isVLAN && f.Name.Engine == specs.EngineDocker {
+		notes = append(notes, fmt.Sprintf("if docker made the VLAN %s, it deletes it with the network %s, and with it the "+
+			"interfaces of berth's containers: restart those then", f.Parent, f.Name.Name))
+	}
 	switch {
 	case f.IPAM == specs.IPAMDHCP:
 		n.IPAM = specs.IPAMDHCP

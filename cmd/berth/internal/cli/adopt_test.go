@@ -104,6 +104,20 @@ func TestAdoptWithoutGateway(t *testing.T) {
 	}
 }
 
+// TestAdoptVLANOfDocker notes that docker may delete the parent.
+func TestAdoptVLANOfDocker(t *testing.T) {
+	for _, c := range []struct {
+		engine, parent string
+		want           int
+	}{{specs.EngineDocker, "eth1.10", 1}, {specs.EngineDocker, "eth1", 0}, {specs.EnginePodman, "eth1.10", 0}} {
+		f := foreign.Network{Name: specs.EngineNetwork{Engine: c.engine, Name: "home"}, Driver: specs.Macvlan, Mode: specs.ModeBridge,
+			Parent: c.parent, IPAM: specs.IPAMDHCP}
+		if _, notes, err := adoptNetwork(&f, "home", nil); err != nil || len(notes) != c.want {
+			t.Errorf("%s on %s: notes %q, %v, want %d", c.engine, c.parent, notes, err, c.want)
+		}
+	}
+}
+
 // adoptWorld is a world whose host has a network of podman's with two containers, and one of CNI's.
 func adoptWorld(t *testing.T) *world {
 	t.Helper()
