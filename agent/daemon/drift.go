@@ -143,7 +143,7 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 func (d *drifter) forgetEnded(all []*record) {
 	live := make(map[string]int64, len(d.reported))
 	for _, r := range all {
-		if r.isLive() {
+		if _, is := d.reported[r.key]; is && r.isLive() {
 			live[r.key] = r.Created
 		}
 	}

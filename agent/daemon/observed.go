@@ -39,24 +39,25 @@ type scan struct {
 // An interface that is down and not known sends nothing, and an engine may still change its
 // MAC, so it has no record yet.
 func planObserved(s scan, known map[string]*state.Attachment) (p observedPlan) {
-	seen := make(map[string]bool)
+	seen := make(map[string]bool, len(known))
 	for _, one := range s.found {
 		parent, wanted := s.parents[one.Link.ParentIndex]
 		if !wanted || s.own(one) {
 			continue
 		}
 		is := s.recordOf(one, parent)
-		was := known[is.Key()]
+		key := is.Key()
+		was := known[key]
 		switch {
-		case was != nil && s.isSameLink(was, is):
+		case was != nil && s.isSameLink(was, &is):
 			is.Created = was.Created
-			s.keepHolder(was, is, one)
-			if !equalObserved(was, is) {
-				p.changed = append(p.changed, is)
+			s.keepHolder(was, &is, one)
+			if !equalObserved(was, &is) {
+				p.changed = append(p.changed, new(is))
 			}
-			seen[is.Key()] = true
+			seen[key] = true
 		case one.Link.Up:
-			p.created = append(p.created, is)
+			p.created = append(p.created, new(is))
 		}
 	}
 	for key, was := range known {
@@ -91,12 +92,13 @@ func equalObserved(a, b *state.Attachment) bool {
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.SourceMACs, b.SourceMACs)
 }
 
-// recordOf returns the record of an interface.
-func (s *scan) recordOf(i *observe.Interface, parent string) *state.Attachment {
+// recordOf returns the record of an interface. It is a value, because most records of a scan are equal to
+// the known ones, and are not kept.
+func (s *scan) recordOf(i *observe.Interface, parent string) state.Attachment {
 	l := &i.Link
 	holder, _ := s.holderOf(i)
 	id, name := holderNames(i.NSID, holder)
-	return &state.Attachment{
+	return state.Attachment{
 		Observed: true, NSID: i.NSID, LinkIndex: l.Index, Containers: []string{id}, Holder: name,
 		Driver: l.Driver, Mode: l.Mode, IPvlanFlag: l.Flag, Parent: parent, ParentIndex: l.ParentIndex,
 		SourceMACs: l.SourceMACs, Interface: l.Name, MAC: l.MAC, MTU: l.MTU,
