@@ -18,6 +18,7 @@ import (
 const (
 	observedEndpoints = 2000
 	perNamespace      = 4
+	endedNamespaces   = observedEndpoints / perNamespace / 2
 	churnRate         = 100 // interfaces that are made and deleted, or processes that are started, in a second
 	churnTime         = 10 * time.Second
 	idleTime          = time.Minute // two resyncs of the agent
@@ -50,22 +51,30 @@ func benchObserved(b *bench) (*section, error) {
 		return nil, err
 	}
 	f := &foreigners{host: host, agent: agent, pid: status.PID, step: b.step, s: &section{
-		how: fmt.Sprintf("%d macvlan interfaces that berth did not create, in %d named namespaces. "+
-			"Processor time is that of the agent's process within %s, or within %s if idle, as a share of one processor. "+
-			"Churn: each second %d interfaces are made and deleted again, or %d processes start, "+
-			"each in a namespace of its own, which ends with it. "+
-			"Overflow: the agent is stopped (SIGSTOP) while more changes happen than its netlink socket can hold.",
-			observedEndpoints, observedEndpoints/perNamespace, churnTime, idleTime, churnRate, churnRate),
+		how:  howObserved(),
 		head: []string{"", "processor", "memory"},
 	}}
 	for _, measure := range []func() error{
-		f.idleAlone, f.addAll, f.idleObserved, f.churnLinks, f.churnNamespaces, f.overflow, f.settledMemory,
+		f.idleAlone, f.addAll, f.idleObserved, f.churnLinks, f.churnNamespaces, f.overflow, f.rested,
 	} {
 		if err := measure(); err != nil {
 			return nil, err
 		}
 	}
 	return f.s, nil
+}
+
+// howObserved describes the benchmark.
+func howObserved() string {
+	return fmt.Sprintf("%d macvlan interfaces that berth did not create, in %d named namespaces. "+
+		"Processor time is that of the agent's process within %s, or within %s if idle, as a share of one processor. "+
+		"Churn: each second %d interfaces are made and deleted again, or %d processes start, "+
+		"each in a namespace of its own, which ends with it. "+
+		"Overflow: the agent is stopped (SIGSTOP) while more changes happen than its netlink socket can hold. "+
+		"Memory is the resident memory of the process, the least within %s, and in parentheses that without the pages "+
+		"of its files: the kernel reclaims those pages when it likes, and Go's runtime gives back what the agent no "+
+		"longer uses within about half a minute.",
+		observedEndpoints, observedEndpoints/perNamespace, churnTime, idleTime, churnRate, churnRate, releaseWait)
 }
 
 // foreigners makes interfaces as another program does, and measures the agent.
@@ -81,7 +90,7 @@ type foreigners struct {
 // processorOf returns the share of one processor that the agent uses while do runs.
 func (f *foreigners) processorOf(do func() error) (share float64, err error) {
 	f.done++
-	f.step(f.done, 7)
+	f.step(f.done, 8)
 	before, err := processorTime(f.pid)
 	if err != nil {
 		return 0, err
@@ -100,8 +109,30 @@ func (f *foreigners) row(what string, most float64, do func() error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	f.s.judge(fmt.Sprintf("≤ %.0f %%", most*100), share <= most, what, fmt.Sprintf("%.2f %%", share*100), "")
+	f.s.judge(fmt.Sprintf("≤ %.0f %%", most*100), share <= most, what, percent(share), "")
 	return f.hasNoProblem()
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.2f %%", share*100) }
+
+// idleRow measures the agent while nothing happens, and adds a row with its memory.
+func (f *foreigners) idleRow(what string) error {
+	share, err := f.processorOf(waitIdle)
+	if err != nil {
+		return err
+	}
+	memory, err := f.memory()
+	if err != nil {
+		return err
+	}
+	f.s.judge(fmt.Sprintf("≤ %.0f %%", idleProcessor*100), share <= idleProcessor, what, percent(share), memory)
+	return f.hasNoProblem()
+}
+
+// memory returns the agent's resident memory, and the part of it without a file.
+func (f *foreigners) memory() (string, error) {
+	all, own, err := settled(f.pid)
+	return fmt.Sprintf("%s (%s)", megabytes(all), megabytes(own)), err
 }
 
 func waitIdle() error {
@@ -109,7 +140,7 @@ func waitIdle() error {
 	return nil
 }
 
-func (f *foreigners) idleAlone() error { return f.row("idle, no interface", idleProcessor, waitIdle) }
+func (f *foreigners) idleAlone() error { return f.idleRow("idle, no interface") }
 
 // namesSettled is the time after which the agent no longer searches each second for the names of a
 // new interface.
@@ -123,8 +154,8 @@ func (f *foreigners) idleObserved() error {
 	if err != nil {
 		return err
 	}
-	f.s.addRow("while their names are searched", fmt.Sprintf("%.2f %%", share*100), "")
-	return f.row(fmt.Sprintf("idle, %d interfaces", observedEndpoints), idleProcessor, waitIdle)
+	f.s.addRow("while their names are searched", percent(share), "")
+	return f.idleRow(fmt.Sprintf("idle, %d interfaces", observedEndpoints))
 }
 
 // addAll makes all interfaces and waits until the agent counts them.
@@ -151,7 +182,7 @@ func (f *foreigners) addAll() error {
 		return err
 	}
 	what := fmt.Sprintf("until %d new interfaces are counted", observedEndpoints)
-	f.s.addRow(what, fmt.Sprintf("%.2f %%", share*100), "")
+	f.s.addRow(what, percent(share), "")
 	f.s.fact("All are counted %.2f s after the last is made.", time.Since(begin).Seconds())
 	return f.hasNoProblem()
 }
@@ -273,36 +304,4 @@ func (f *foreigners) atRate(what string, do func(i int) error) error {
 		<-tick.C
 	}
 	return nil
-}
-
-// overflow changes interfaces while the agent is stopped, until its socket has lost notifications,
-// and waits until the agent has the state that they have.
-func (f *foreigners) overflow() error {
-	const gone, lost = observedEndpoints / perNamespace / 2, 4000
-	var batch strings.Builder
-	for i := range lost {
-		fmt.Fprintf(&batch, "link set dev eth1 alias changed%d\n", i)
-	}
-	for i := range gone {
-		fmt.Fprintf(&batch, "netns delete %s\n", foreignNamespace(1+i))
-	}
-	if err := errors.Join(f.agent.Freeze(), runBatch(batch.String()), f.agent.Thaw()); err != nil {
-		return err
-	}
-	begin := time.Now()
-	if err := f.waitCounted(observedEndpoints - (1+gone)*perNamespace); err != nil {
-		return err
-	}
-	took := time.Since(begin).Seconds()
-	f.s.fact("After the overflow the agent has the new state of all interfaces %.2f s after it goes on.", took)
-	return f.hasNoProblem()
-}
-
-// settledMemory adds the memory of the agent.
-func (f *foreigners) settledMemory() error {
-	all, _, err := settled(f.pid)
-	if err == nil {
-		f.s.addRow("after all of it", "", megabytes(all))
-	}
-	return err
 }
