@@ -139,11 +139,12 @@ func (tx *Tx) Stale(before time.Time, keep int) bool { return len(tx.staleEnded(
 // of the next run of the same container, if there is one, and to
 // [Tx.PrunedViolations]. It returns the number of removed attachments.
 func (tx *Tx) Prune(before time.Time, keep int) (n int, err error) {
+	runs := runsRead{tx: tx, of: make(map[string][]*Attachment)}
 	for _, key := range tx.staleEnded(before, keep) {
 		went := true
 		a, err := decodeAttachment(key, getOrNil(tx.Bucket(bucketEnded), key))
 		if err == nil {
-			went, err = tx.forgetEnded(a)
+			went, err = tx.forgetEnded(a, &runs)
 		} else {
 			err = tx.Bucket(bucketEnded).Delete([]byte(key))
 		}

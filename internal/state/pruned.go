@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"berth/specs"
 )
@@ -39,8 +40,8 @@ func (tx *Tx) PrunedViolations() (map[ViolationSeries]specs.Broken, error) {
 
 // forgetEnded removes an ended attachment and adds its counts to the sums. If its heir
 // is still attaching, it returns false and removes nothing.
-func (tx *Tx) forgetEnded(a *Attachment) (bool, error) {
-	heir, err := tx.countsHeir(a)
+func (tx *Tx) forgetEnded(a *Attachment, runs *runsRead) (bool, error) {
+	heir, err := runs.heirOf(a)
 	if err != nil || heir != nil && heir.Phase == specs.PhaseAttaching {
 		return false, err
 	}
@@ -54,6 +55,7 @@ func (tx *Tx) forgetEnded(a *Attachment) (bool, error) {
 	if err := tx.addPruned(a); err != nil {
 		return false, err
 	}
+	runs.removeRun(a)
 	return true, tx.removeEnded(a)
 }
 
@@ -84,28 +86,53 @@ func decodeBroken(v []byte) specs.Broken {
 	return specs.Broken{Packets: binary.BigEndian.Uint64(v), Dropped: binary.BigEndian.Uint64(v[8:])}
 }
 
-// countsHeir returns the attachment that takes over the counts of an ended one: the
+// runsRead holds the attachments of containers, each read once: a container may have had hundreds of
+// interfaces.
+type runsRead struct {
+	tx *Tx
+	of map[string][]*Attachment // live and ended ones, by the first container
+}
+
+// heirOf returns the attachment that takes over the counts of an ended one: the
 // newest later one of the same container, interface, network and parent, or nil
 // if there is none.
-func (tx *Tx) countsHeir(a *Attachment) (*Attachment, error) {
+func (r *runsRead) heirOf(a *Attachment) (newest *Attachment, err error) {
 	if len(a.Containers) == 0 {
 		return nil, nil
 	}
-	all, err := tx.OfContainer(a.Containers[0])
-	if err != nil {
-		return nil, err
+	id := a.Containers[0]
+	all, known := r.of[id]
+	if !known {
+		if all, err = r.readRuns(id); err != nil {
+			return nil, err
+		}
+		r.of[id] = all
 	}
-	ended, err := tx.endedOf(a.Containers[0])
-	if err != nil {
-		return nil, err
-	}
-	var newest *Attachment
-	for _, b := range append(all, ended...) {
+	for _, b := range all {
 		if a.precedes(b) && (newest == nil || newest.Created.Before(b.Created)) {
 			newest = b
 		}
 	}
 	return newest, nil
+}
+
+func (r *runsRead) readRuns(id string) ([]*Attachment, error) {
+	live, err := r.tx.OfContainer(id)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := r.tx.endedOf(id)
+	return append(live, ended...), err
+}
+
+// removeRun takes out an ended attachment.
+func (r *runsRead) removeRun(a *Attachment) {
+	if len(a.Containers) > 0 {
+		id := a.Containers[0]
+		r.of[id] = slices.DeleteFunc(r.of[id], func(b *Attachment) bool {
+			return !b.Ended.IsZero() && b.Created.Equal(a.Created) && b.Ended.Equal(a.Ended) && b.Key() == a.Key()
+		})
+	}
 }
 
 // precedes reports whether b is another run of the same container, later than a.

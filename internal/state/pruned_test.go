@@ -2,6 +2,8 @@ package state_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -190,5 +192,34 @@ func TestNowFindsRecordEndedSince(t *testing.T) {
 	seen = ended
 	if a, err := now(); err != nil || a.Final == nil {
 		t.Errorf("seen when it had ended: %+v, %v", a, err)
+	}
+}
+
+// TestPruneReadsAContainerOnce prunes the records of a container that has had many interfaces: each of
+// its records is decoded for its own removal and once as a possible heir, not once for each other.
+func TestPruneReadsAContainerOnce(t *testing.T) {
+	allocated := func(ended int) uint64 {
+		s := newStore(t)
+		mustUpdate(t, s, func(tx *state.Tx) error {
+			for i := range ended {
+				a := attachment(uint64(i), fmt.Sprint("net", i))
+				a.Containers, a.Phase, a.Ended = []string{"one"}, specs.PhaseEnded, time.Unix(int64(i), 0)
+				if err := tx.Put(a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		var before, after runtime.MemStats
+		mustUpdate(t, s, func(tx *state.Tx) error {
+			runtime.ReadMemStats(&before)
+			n, err := tx.Prune(time.Unix(int64(ended), 0), 0)
+			runtime.ReadMemStats(&after)
+			return errors.Join(err, expectf(n == ended, "pruned %d, want %d", n, ended))
+		})
+		return after.Mallocs - before.Mallocs
+	}
+	if few, many := allocated(50), allocated(400); many > 16*few {
+		t.Errorf("pruning 400 records allocates %d times, 50 records %d times: more than 16 times as often", many, few)
 	}
 }
