@@ -66,7 +66,7 @@ func TestForgedMACHidesNoContact(t *testing.T) {
 	for how, naming := range ways {
 		x := spoofBench(t, naming)
 		must(t, x.maps.SetHostAddresses(1, []netip.Addr{host}))
-		x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePrivate, Cookie: 0xa, Addresses: []netip.Addr{ipA}})
+		x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModePrivate, Cookie: x.cookie + 0xa, Addresses: []netip.Addr{ipA}})
 		dhcp := ip4(17, ipB, ipA, datagram(67, 68, []byte(bootReply)))
 		for name, c := range map[string]struct {
 			kind  specs.Kind

@@ -69,9 +69,9 @@ func spoofBench(t *testing.T, c constants) *bench {
 	must(t, err)
 	t.Cleanup(func() { must(t, d.Close()) })
 	x := &bench{TB: t, Datapath: d, ns: ns, cookie: d.cookie}
-	d.cookie = 0xc0 // the host is in another namespace
+	d.cookie += 0xc0 // the host is in another namespace
 	must(t, d.ownMAC(1, macHost))
-	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: 0xa})
+	x.mustRegister(Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie + 0xa})
 	x.mustRegister(Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie})
 	return x
 }

@@ -33,7 +33,7 @@ func TestARequestToItsTargetCountsOnce(t *testing.T) {
 			{specs.ModeBridge, specs.HostIsolation, macHost, ipLAN, ipB},
 			{specs.ModeBridge, specs.HostIsolation, macLAN, host, ipB},
 		} {
-			a := Endpoint{Slot: slotA, MAC: macA, Mode: c.mode, Cookie: 0xa, Addresses: []netip.Addr{ipA, ip6A}}
+			a := Endpoint{Slot: slotA, MAC: macA, Mode: c.mode, Cookie: x.cookie + 0xa, Addresses: []netip.Addr{ipA, ip6A}}
 			b := Endpoint{Slot: slotB, MAC: macB, Mode: c.mode, Cookie: x.cookie, Addresses: []netip.Addr{ipB, ip6B}}
 			if enforce {
 				b.Enforce = []specs.Kind{c.kind}
