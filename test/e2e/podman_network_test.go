@@ -249,3 +249,25 @@ func TestPodmanNetworkWithoutTeardown(t *testing.T) {
 	must(t, err)
 	s.expectNothingLeft(t, before)
 }
+
+// TestPodmanNetworkSticky restarts a container of a sticky network, by the network of podman and by
+// an annotation, while a lower address is free: it keeps its address.
+func TestPodmanNetworkSticky(t *testing.T) {
+	t.Parallel()
+	s, p := newPodmanSite(t)
+	must(t, s.Network("lan", "sticky = true\n"+lanNetwork))
+	for name, web := range map[string]lab.Container{"network": s.onPodmanNetwork("web", onNetwork), "annotation": s.sleeper("noted")} {
+		first := web
+		first.ID = s.id("first")
+		_, err := p.Start(first)
+		must(t, err)
+		id, err := p.Start(web)
+		must(t, err)
+		must(t, p.Stop(first.ID))
+		must(t, p.Restart(web.ID))
+		if got := findEndpoint(t, s.ps(t), id).Addresses; len(got) != 1 || got[0].Addr().String() != secondOfPool {
+			t.Errorf("%s: after the restart the addresses are %v, want %s", name, got, secondOfPool)
+		}
+		must(t, p.Stop(web.ID))
+	}
+}
