@@ -11,13 +11,25 @@ import (
 
 // SetOption sets one key of a network from the text of `-o NAME=VALUE`.
 // Names are the file's keys, and docker's macvlan_mode and ipvlan_mode for
-// mode, and com.docker.network.driver.mtu for mtu. Lists are separated by commas.
+// mode, and com.docker.network.driver.mtu for mtu. Two options that set mode or mtu to different
+// values are an error. Lists are separated by commas.
 func (n *Network) SetOption(name, value string) error {
 	set, ok := options()[name]
 	if !ok {
 		return Invalid("-o", name, "one of %s", strings.Join(slices.Sorted(maps.Keys(options())), ", "))
 	}
-	return At("-o "+name, set(n, value))
+	before := *n
+	if err := set(n, value); err != nil {
+		return At("-o "+name, err)
+	}
+	if before.Mode != "" && before.Mode != n.Mode {
+		return Unusable("-o "+name, value, "another option sets mode to %s; give one of mode, "+
+			"macvlan_mode and ipvlan_mode", before.Mode)
+	}
+	if before.MTU != 0 && before.MTU != n.MTU {
+		return Unusable("-o "+name, value, "another option sets mtu to %d; give one of mtu and %s", before.MTU, dockerMTU)
+	}
+	return nil
 }
 
 // dockerMTU is the name for mtu that docker's drivers share (netlabel.DriverMTU
