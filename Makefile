@@ -123,6 +123,7 @@ ipvlan: ## networks of docker, podman and nerdctl with ipvlan, in an emulated ma
 
 bench: ## against CNI, a bridge, an empty TC program, and no agent; BENCH='-part attach' for some, BENCH='-part frame -against DIR' (or probe) for two builds
 	@scripts/deps.sh bench
+	@cd test/bench/cni && $(GO) mod download
 	@$(GO) run ./test/bench $(BENCH)
 
 demo: ## show a guided tour in network namespaces, in under a minute

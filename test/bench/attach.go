@@ -12,7 +12,8 @@ import (
 // Subnets for documentation (RFC 5737), one per peer, because they share the parent.
 var (
 	berthSubnet = netip.MustParsePrefix("198.51.100.0/24")
-	cniSubnet   = netip.MustParsePrefix("203.0.113.0/24")
+	cniSubnet   = netip.MustParsePrefix("203.0.113.0/25")
+	newestCNI   = netip.MustParsePrefix("203.0.113.128/25")
 )
 
 // probeMost is the time that the probe may add: conflict_timeout.
@@ -55,13 +56,19 @@ func benchAttach(b *bench) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	peers = append(peers, empty,
-		newBerth(berthAlone, host, onLAN), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet))
+	newest := filepath.Join(host.Dir, "cni-newest")
+	version, err := buildCNI(newest)
+	if err != nil {
+		return nil, err
+	}
+	peers = append(peers, empty, newBerth(berthAlone, host, onLAN),
+		newCNI(cniAlone, pluginDir, filepath.Join(host.Dir, "cni"), cniSubnet),
+		newCNI(cniNewest, newest, filepath.Join(host.Dir, "cni-of-newest"), newestCNI))
 	got, err := measure(peers, b.rounds, b.step)
 	if err != nil {
 		return nil, err
 	}
-	return attachSection(got, b.rounds), nil
+	return attachSection(got, b.rounds, version), nil
 }
 
 // comparisons are pairs of peers, with the ratio by which berth should be faster.
@@ -72,15 +79,19 @@ var comparisons = []struct {
 	goal       float64
 }{
 	{"attach", berthAlone, cniAlone, attach, 2.5},
+	{"attach, newest release of CNI", berthAlone, cniNewest, attach, 2.5},
 	{"attach, 10,000 leases held", berthCrowded, cniCrowded, attach, 3},
 	{"detach, namespace alive", berthAlone, cniAlone, detachAlive, 1.5},
 	{"detach, namespace dead", berthAlone, cniAlone, detachDead, 2.5},
+	{"detach, namespace dead, newest release of CNI", berthAlone, cniNewest, detachDead, 2.5},
 }
 
-func attachSection(got samples, rounds int) *section {
+// attachSection is the section of samples, taken in a number of rounds. version is that of CNI's newest release.
+func attachSection(got samples, rounds int, version string) *section {
 	s := &section{
 		how: fmt.Sprintf("The time of berth-hook, and of Debian's CNI plugins macvlan and host-local on the same parent, "+
-			"with a pool of addresses and without a probe: medians of %d rounds. berthd runs meanwhile.", rounds),
+			"with a pool of addresses and without a probe: medians of %d rounds. The newest release is %s, built "+
+			"with berth's Go. berthd runs meanwhile.", rounds, version),
 		head: []string{"", "berth-hook", "CNI", "ratio", "fastest tenth"},
 	}
 	for _, c := range comparisons {

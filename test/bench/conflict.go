@@ -131,7 +131,7 @@ func cniTakes(host *lab.Host, s *section) error {
 		return err
 	}
 	defer c.end()
-	p := newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet)
+	p := newCNI(cniAlone, pluginDir, filepath.Join(host.Dir, "cni"), cniSubnet)
 	attach := p.attach("second", c.pid)
 	attach.stdin = fmt.Sprintf(cniStatic, taken+"/24")
 	if err := attach.runUntimed(); err != nil {

@@ -31,7 +31,8 @@ func benchCrowd(b *bench) (*section, error) {
 	if err := host.Enter(); err != nil {
 		return nil, err
 	}
-	peers := []peer{newBerth(berthAlone, host, onLAN), newCNI(cniAlone, filepath.Join(host.Dir, "cni"), cniSubnet)}
+	peers := []peer{newBerth(berthAlone, host, onLAN),
+		newCNI(cniAlone, pluginDir, filepath.Join(host.Dir, "cni"), cniSubnet)}
 	repeats := max(1, b.rounds/13)
 	got := make(map[string]*[2][]time.Duration) // one after another, at once
 	for _, p := range peers {

@@ -67,5 +67,5 @@ func crowded(host *lab.Host) ([]peer, error) {
 		os.MkdirAll(filepath.Join(full.Config, "networks.d"), 0o755),
 		full.Network("lan", berthNetwork(subnet, 0)),
 		fillBerth(&full, subnet), fillCNI(cni, subnet))
-	return []peer{newBerth(berthCrowded, &full, onLAN), newCNI(cniCrowded, cni, subnet)}, err
+	return []peer{newBerth(berthCrowded, &full, onLAN), newCNI(cniCrowded, pluginDir, cni, subnet)}, err
 }

@@ -38,7 +38,7 @@ func victimsOf(host *lab.Host) []victim {
 	cniDir := filepath.Join(host.Dir, "cni")
 	return []victim{
 		{newBerth(berthAlone, host, onLAN), func() (map[string]bool, error) { return berthLeases(host) }},
-		{newCNI(cniAlone, cniDir, cniSubnet),
+		{newCNI(cniAlone, pluginDir, cniDir, cniSubnet),
 			func() (map[string]bool, error) { return cniLeases(filepath.Join(cniDir, "lan")) }},
 	}
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"fmt"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -32,6 +35,7 @@ const (
 	berthCrowded = "berth-hook, crowded"
 	berthProbing = "berth-hook, probing"
 	cniAlone     = "CNI macvlan+host-local"
+	cniNewest    = "CNI macvlan+host-local, newest release"
 	cniCrowded   = "CNI macvlan+host-local, crowded"
 )
 
@@ -72,15 +76,32 @@ func newBerth(name string, host *lab.Host, annotation string) peer {
 // pluginDir is the directory of Debian's containernetworking-plugins.
 const pluginDir = "/usr/lib/cni"
 
+// buildCNI builds the plugins of the newest release with the Go that builds berth, into dir, and
+// returns their version. Their modules must be on this machine: the bench has no network.
+func buildCNI(dir string) (version string, err error) {
+	plugins := "github.com/containernetworking/plugins/plugins/"
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/",
+		plugins+"main/macvlan", plugins+"ipam/host-local")
+	build.Dir, build.Env = "test/bench/cni", append(os.Environ(), "CGO_ENABLED=0")
+	if _, err := lab.Output(build); err != nil {
+		return "", err
+	}
+	info, err := buildinfo.ReadFile(filepath.Join(dir, "macvlan"))
+	if err != nil {
+		return "", err
+	}
+	return info.Main.Version, nil
+}
+
 const cniConfig = `{"cniVersion":"1.0.0","name":"lan","type":"macvlan","master":"eth1","mode":"bridge",` +
 	`"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":%q,"gateway":%q}]],"routes":[{"dst":"0.0.0.0/0"}]}}`
 
-func newCNI(name, dir string, subnet netip.Prefix) peer {
+func newCNI(name, plugins, dir string, subnet netip.Prefix) peer {
 	run := func(verb, id, netns string) command {
 		return command{
-			path: filepath.Join(pluginDir, "macvlan"),
+			path: filepath.Join(plugins, "macvlan"),
 			env: []string{"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + id, "CNI_NETNS=" + netns,
-				"CNI_IFNAME=net1", "CNI_PATH=" + pluginDir},
+				"CNI_IFNAME=net1", "CNI_PATH=" + plugins},
 			stdin: fmt.Sprintf(cniConfig, dir, subnet, subnet.Addr().Next()),
 		}
 	}
