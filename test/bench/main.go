@@ -33,6 +33,7 @@ var parts = []part{
 	{"attach", "Attach and detach", benchAttach},
 	{"probe", "Containers in a row, with the probe", benchProbe},
 	{"engines", "A start by an engine", benchEngines},
+	{"pods", "A start of a pod", benchPods},
 	{"driver", "The calls of docker's driver", benchDriver},
 	{"crowd", "A hundred containers at once", benchCrowd},
 	{"killed", "A plugin killed on its way", benchKilled},
