@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"berth/engine/edit"
+	"berth/internal/engineversion"
 )
 
 const containerdConfig = "/etc/containerd/config.toml"
@@ -106,7 +107,7 @@ func (p *planner) versionOf(path string, c *containerdFiles) error {
 // containerdTarget returns the file to edit: a drop-in of berth's own if containerd reads
 // drop-ins and merges tables, as it does from 2.0. Before that, a later file replaces a
 // whole plugin's table, so the last file with the table is edited.
-func (p *planner) containerdTarget(c *containerdFiles, v Version) string {
+func (p *planner) containerdTarget(c *containerdFiles, v engineversion.Version) string {
 	if v.AtLeast(2, 0) && p.o.File == "" {
 		for _, pattern := range c.imports {
 			if dir := filepath.Dir(pattern); filepath.Base(dir) == "conf.d" && strings.HasSuffix(pattern, "*.toml") {
@@ -129,7 +130,7 @@ type containerdFiles struct {
 	disabled bool
 }
 
-func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
+func (p *planner) readContainerd(v engineversion.Version) (*containerdFiles, error) {
 	c := &containerdFiles{main: p.mainFile(containerdConfig)}
 	c.last = c.main
 	main, err := p.decodePlanned(c.main, edit.TOML)
@@ -160,7 +161,7 @@ func (p *planner) readContainerd(v Version) (*containerdFiles, error) {
 
 // versionFor returns the version of the configuration: the file's own, which is 1 if not
 // set; for a new file, the version that this containerd writes.
-func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
+func (c *containerdFiles) versionFor(main map[string]any, v engineversion.Version) int64 {
 	if version, ok := main["version"].(int64); ok {
 		return version
 	}
@@ -174,7 +175,7 @@ func (c *containerdFiles) versionFor(main map[string]any, v Version) int64 {
 }
 
 // mergeFile merges a file over those before it.
-func (c *containerdFiles) mergeFile(path string, values map[string]any, v Version) {
+func (c *containerdFiles) mergeFile(path string, values map[string]any, v engineversion.Version) {
 	disabled, _ := values["disabled_plugins"].([]any)
 	for _, plugin := range disabled {
 		if name, _ := plugin.(string); name == "cri" || strings.HasPrefix(name, "io.containerd.grpc.v1.cri") ||
@@ -258,6 +259,6 @@ func (c *containerdFiles) defaultName() string {
 }
 
 // errTooOld returns the error for an engine that lacks a required feature.
-func errTooOld(program string, v Version, least string) error {
+func errTooOld(program string, v engineversion.Version, least string) error {
 	return fmt.Errorf("%s %s is too old; version %s or newer is required", program, v.Text, least)
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"berth/internal/engineversion"
 )
 
 const (
@@ -18,7 +20,7 @@ var unitDirs = []string{"/etc/systemd/system", "/usr/local/lib/systemd/system", 
 // writeDriver makes berth a driver of docker's networks: it enables the socket of berth-docker,
 // as systemctl enable does. The driver needs a dockerd that makes the container's network
 // namespace before it calls the driver.
-func (p *planner) writeDriver(v Version) error {
+func (p *planner) writeDriver(v engineversion.Version) error {
 	if !v.JoinsNamespaces() {
 		p.addNote("docker %s calls a driver before the container has a network namespace; networks with the driver %s "+
 			"need docker 28 or 26.0", v.Text, handler)

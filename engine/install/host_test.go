@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"berth/internal/config"
+	"berth/internal/engineversion"
 )
 
 type files = map[string]string
@@ -60,8 +61,8 @@ func (h *host) options(engine string, o Options) Options {
 			*path = h.root + *path
 		}
 	}
-	o.Version = func(program string) (Version, error) {
-		return ParseVersion(filepath.Base(program) + " version " + h.versions[filepath.Base(program)])
+	o.Version = func(program string) (engineversion.Version, error) {
+		return engineversion.Parse(filepath.Base(program) + " version " + h.versions[filepath.Base(program)])
 	}
 	return o
 }

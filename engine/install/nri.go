@@ -58,8 +58,8 @@ func (p *planner) nriContainerd() (string, error) {
 	}
 	p.plan.Restart = "systemctl restart containerd"
 	if v.KeepsRefused() {
-		p.addNote("containerd %s keeps the sandbox of each pod that berth refuses, and may not start again after two "+
-			"refusals of one pod; install containerd 2.2.6, 2.3.3 or newer", v.Text)
+		p.addNote("containerd %s keeps the sandbox of each pod that a plugin refuses, so berth-nri refuses the pod's "+
+			"containers instead; containerd 2.2.6, 2.3.3 and newer do not need that", v.Text)
 	}
 	const plugin = "io.containerd.nri.v1.nri"
 	path := p.containerdTarget(c, v)

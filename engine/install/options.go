@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"berth/internal/config"
+	"berth/internal/engineversion"
 	"berth/specs"
 )
 
@@ -59,7 +60,7 @@ type Options struct {
 	Path []string // directories of the engines' programs
 
 	// Version returns a program's version; if nil, the program is run with --version.
-	Version func(program string) (Version, error)
+	Version func(program string) (engineversion.Version, error)
 }
 
 // Flags are the options that differ from the usual installation.

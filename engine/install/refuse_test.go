@@ -199,21 +199,3 @@ func TestLinksAreFollowed(t *testing.T) {
 		}
 	}
 }
-
-func TestParseVersion(t *testing.T) {
-	for text, want := range map[string]Version{
-		"containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3":  {1, 6, "1.6.20~ds1"},
-		"containerd github.com/containerd/containerd/v2 v2.2.0 1c4457e00facac03ce1d75": {2, 2, "2.2.0"},
-		"Docker version 28.2.2, build e6534b4":                                         {28, 2, "28.2.2"},
-		"podman version 4.3.1":                                                         {4, 3, "4.3.1"},
-		"crio version 1.31.0\nVersion: 1.31.0":                                         {1, 31, "1.31.0"},
-		"containerd github.com/containerd/containerd 2.0-rc1":                          {2, 0, "2.0-rc1"},
-	} {
-		if v, err := ParseVersion(text); v != want || err != nil {
-			t.Errorf("%q: %+v, %v, want %+v", text, v, err, want)
-		}
-	}
-	if v, err := ParseVersion("not a version"); err == nil {
-		t.Errorf("%+v is no error", v)
-	}
-}

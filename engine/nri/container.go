@@ -11,9 +11,9 @@ import (
 )
 
 // CreateContainer adds [StatusAnnotation] to the containers of an attached pod. If the
-// pod's sandbox was started while this plugin was away, the pod is attached now, unless a
-// container of it runs: that one started without the requested interface, and would get one
-// that it does not expect. Then the new container is refused.
+// pod's sandbox was started while this plugin was away, or is one that RunPodSandbox could not
+// refuse, the pod is attached now, unless a container of it runs: that one started without the
+// requested interface, and would get one that it does not expect. Then the new container is refused.
 func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox,
 	c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 	if !hasAnnotations(pod) {
@@ -39,14 +39,14 @@ func (p *Plugin) CreateContainer(ctx context.Context, pod *api.PodSandbox,
 	return adjust, nil, nil
 }
 
-// attachLate attaches a pod whose sandbox was started while this plugin was away.
+// attachLate attaches a pod whose sandbox has no interface of berth's.
 func (p *Plugin) attachLate(ctx context.Context, pod *api.PodSandbox) ([]*state.Attachment, error) {
 	if p.pods.hasRunning(pod.GetId()) {
 		return nil, fmt.Errorf("pod %q runs without the interfaces that its annotations request, because its sandbox was "+
 			"started without berth; "+
 			"delete the pod, so that it is created again", pod.GetNamespace()+"/"+pod.GetName())
 	}
-	p.podLogger(pod).Info("its sandbox was started without berth, and no container of it runs: attached now")
+	p.podLogger(pod).Info("its sandbox has no interface of berth's, and no container of it runs: it is attached now")
 	return p.attachPod(ctx, pod)
 }
 

@@ -33,6 +33,8 @@ type node struct {
 	*doortest.Host
 	plugin *Plugin
 	socket string
+	name   string // of the runtime
+	its    string // version of the runtime
 	log    testnet.Output
 
 	mu         sync.Mutex
@@ -43,7 +45,8 @@ type node struct {
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	n := &node{Host: doortest.New(t, doortest.LAN), socket: "/run/" + testnet.Unique("nri") + ".sock"}
+	n := &node{Host: doortest.New(t, doortest.LAN), name: "test", its: "1",
+		socket: "/run/" + testnet.Unique("nri") + ".sock"}
 	n.plugin = &Plugin{Dirs: n.Dirs, Store: n.Store, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
 	t.Cleanup(n.plugin.probers.Wait)
 	return n
@@ -55,7 +58,7 @@ func (n *node) startRuntime(options ...adaptation.Option) *adaptation.Adaptation
 	options = append([]adaptation.Option{
 		adaptation.WithSocketPath(n.forwardSocket()), adaptation.WithPluginPath(n.TempDir()), adaptation.WithPluginConfigPath(n.TempDir()),
 	}, options...)
-	r, err := adaptation.New("test", "1", n.synchronize, noUpdates, options...)
+	r, err := adaptation.New(n.name, n.its, n.synchronize, noUpdates, options...)
 	if err != nil {
 		n.Fatal(err)
 	}

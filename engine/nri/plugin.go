@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 
 	"berth/hook"
 	"berth/internal/config"
+	"berth/internal/engineversion"
 	"berth/internal/state"
 	"berth/specs"
 )
@@ -37,7 +39,12 @@ type Plugin struct {
 	pods    pods
 	once    sync.Once // of wake
 	wake    chan struct{}
+
+	keepsRefused atomic.Bool // whether the runtime keeps the sandboxes of refused pods
 }
+
+// containerd is the name by which containerd registers (version/version.go of containerd).
+const containerd = "containerd"
 
 // Configure is the runtime's first request. The plugin has no settings in the runtime's own
 // files: a text from there would be ignored, so it is refused.
@@ -45,11 +52,15 @@ func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.E
 	if strings.TrimSpace(text) != "" {
 		return 0, specs.Invalid("NRI configuration", text, "no text, because berth's settings are in %s", p.Dirs.Config)
 	}
+	v, err := engineversion.Parse(version)
+	p.keepsRefused.Store(name == containerd && err == nil && v.KeepsRefused())
 	p.Log.Info("connected", "runtime", name, "version", version)
 	return 0, nil // every event that has a method
 }
 
-// RunPodSandbox attaches a pod that requests it. If it returns an error, the pod fails.
+// RunPodSandbox attaches a pod that requests it. If it returns an error, the pod fails. For a runtime
+// that keeps refused sandboxes it returns none: the pod has no interface then, so CreateContainer tries
+// again, and refuses the container for as long as the reason holds.
 func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	if !hasAnnotations(pod) {
 		return nil // regardless of berth's files
@@ -59,7 +70,11 @@ func (p *Plugin) RunPodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	if _, err := p.attachPod(ctx, pod); err != nil {
-		return fmt.Errorf("berth: %w", err)
+		if !p.keepsRefused.Load() {
+			return fmt.Errorf("berth: %w", err)
+		}
+		p.podLogger(pod).Warn("its sandbox stays, and its containers are refused, because this containerd cannot remove " +
+			"a refused sandbox; install containerd 2.2.6, 2.3.3 or newer")
 	}
 	p.pods.sandboxStarted(pod.GetId())
 	return nil
@@ -128,7 +143,7 @@ func (p *Plugin) Synchronize(ctx context.Context, pods []*api.PodSandbox,
 		switch {
 		case err == nil && len(all) > 0:
 		case err == nil && !p.pods.hasRunning(pod.GetId()):
-			p.podLogger(pod).Info("its sandbox was started without berth; it is attached with its first container")
+			p.podLogger(pod).Info("its sandbox has no interface of berth's yet; it is attached with its first container")
 		default:
 			p.podLogger(pod).Warn("pod runs without the interfaces that it requests", "error", err, "remedy",
 				"delete the pod, so that it is created again")

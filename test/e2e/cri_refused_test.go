@@ -14,22 +14,28 @@ import (
 // strictPolicy permits the networks of lanNetwork's kind, with requested addresses.
 const strictPolicy = "[policy]\nnetworks = [\"l*\"]\nstatic_ips = true\n"
 
-// expectPodRefused checks that a pod does not start, and that crictl prints words of the reason.
-func (n *node) expectPodRefused(t *testing.T, name string, request annotations, want ...string) {
+// expectPodRefused checks that a pod does not start, and that crictl prints words of the reason. A
+// containerd that keeps refused sandboxes refuses the pod's container.
+func (n *node) expectPodRefused(t *testing.T, c lab.Container, want ...string) {
+	t.Helper()
+	if _, err := n.cri.Start(c); err == nil {
+		t.Errorf("pod %s started", c.ID)
+		must(t, n.cri.Stop(c.ID))
+	} else {
+		for _, w := range want {
+			if !strings.Contains(unquote(err.Error()), w) {
+				t.Errorf("pod %s: crictl lacks %q: %v", c.ID, w, err)
+			}
+		}
+	}
+}
+
+// expectRequestRefused is expectPodRefused for a pod with these annotations.
+func (n *node) expectRequestRefused(t *testing.T, name string, request annotations, want ...string) {
 	t.Helper()
 	c := n.sleeper(name)
 	c.Annotations = request
-	_, err := n.cri.StartPod(c)
-	if err == nil {
-		t.Errorf("%s: the pod started", name)
-		must(t, n.cri.Stop(c.ID))
-		return
-	}
-	for _, w := range want {
-		if !strings.Contains(unquote(err.Error()), w) {
-			t.Errorf("%s: crictl lacks %q: %v", name, w, err)
-		}
-	}
+	n.expectPodRefused(t, c, want...)
 }
 
 // TestCRIRequestsRefused requests by the annotations of pods what the policy or the format
@@ -59,7 +65,7 @@ func TestCRIRequestsRefused(t *testing.T) {
 		"absent":   {annotations{"berth/networks": "lam"}, []string{`"lam"`, "no such network", "lan"}},
 		"nojson":   {annotations{"berth/networks": `[{"name":"lan"`}, []string{"berth/networks", "JSON"}},
 	} {
-		n.expectPodRefused(t, name, c.request, c.want...)
+		n.expectRequestRefused(t, name, c.request, c.want...)
 	}
 	must(t, n.cri.RemovePods())
 	n.expectNothingLeft(t, n.before)
@@ -143,7 +149,7 @@ func TestCRIDefinitionsRefused(t *testing.T) {
 	} {
 		text := `{"cniVersion": "0.4.0", "name": "lan", "type": "berth-cni", ` + c.more + `}`
 		must(t, os.WriteFile(filepath.Join(definitions, n.id(name)), []byte(text), 0o644))
-		n.expectPodRefused(t, name, nil, c.want...)
+		n.expectRequestRefused(t, name, nil, c.want...)
 	}
 	must(t, n.cri.RemovePods())
 	n.expectNothingLeft(t, n.before)

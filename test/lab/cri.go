@@ -126,7 +126,7 @@ func (c *CRI) StartPod(ct Container) (string, error) {
 		namespace = "default"
 	}
 	text, err := json.Marshal(map[string]any{
-		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": unique("uid"), "attempt": 0},
+		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": "uid-" + ct.ID, "attempt": 0},
 		"annotations": ct.Annotations,
 		"linux":       map[string]any{"security_context": map[string]any{"namespace_options": options}},
 	})

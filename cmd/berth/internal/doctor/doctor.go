@@ -21,6 +21,7 @@ import (
 	"berth/check"
 	"berth/engine/install"
 	"berth/internal/config"
+	"berth/internal/engineversion"
 )
 
 // Doctor examines the engines of a host.
@@ -31,8 +32,8 @@ type Doctor struct {
 	Root  string   // root directory of the system's files; "" for /
 	Path  []string // directories of the engines' programs
 
-	Version func(program string) (install.Version, error) // runs the program if nil
-	Run     Runner                                        // runs the engines if nil
+	Version func(program string) (engineversion.Version, error) // runs the program if nil
+	Run     Runner                                              // runs the engines if nil
 }
 
 // engine is an engine that may be installed.

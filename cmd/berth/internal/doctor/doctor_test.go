@@ -14,6 +14,7 @@ import (
 	"berth/check"
 	"berth/engine/install"
 	"berth/internal/config"
+	"berth/internal/engineversion"
 )
 
 // newDoctor returns a Doctor for a host with the named programs.
@@ -24,7 +25,7 @@ func newDoctor(t *testing.T, programs ...string) *Doctor {
 	d := &Doctor{
 		Root: root, Bin: bin, Path: []string{bin},
 		Dirs:    config.Dirs{Config: config.DefaultConfig, State: t.TempDir(), BPFFS: config.DefaultBPFFS},
-		Version: func(program string) (install.Version, error) { return install.ParseVersion("version 28.2.2") },
+		Version: func(program string) (engineversion.Version, error) { return engineversion.Parse("version 28.2.2") },
 	}
 	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
 	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker", "runc") {
@@ -107,7 +108,7 @@ func TestLookWithoutEngines(t *testing.T) {
 
 func TestAnOldEngine(t *testing.T) {
 	d := newDoctor(t, "dockerd")
-	d.Version = func(string) (install.Version, error) { return install.ParseVersion("Docker version 20.10.24") }
+	d.Version = func(string) (engineversion.Version, error) { return engineversion.Parse("Docker version 20.10.24") }
 	lines := d.Examine(nil)
 	if got := resultsOf(lines, "docker")["version"]; got != check.Warn {
 		t.Errorf("an old docker is %q", got)
@@ -154,8 +155,8 @@ func TestPageShowsDoctor(t *testing.T) {
 	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
 		d.writeFile(t, "usr/local/bin/"+name, "")
 	}
-	d.Version = func(program string) (install.Version, error) {
-		return install.ParseVersion(map[string]string{"podman": "podman version 5.4.2", "containerd": "containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6"}[filepath.Base(program)])
+	d.Version = func(program string) (engineversion.Version, error) {
+		return engineversion.Parse(map[string]string{"podman": "podman version 5.4.2", "containerd": "containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6"}[filepath.Base(program)])
 	}
 	p, err := install.Install(install.Options{Engine: install.Podman, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
 	if err == nil {

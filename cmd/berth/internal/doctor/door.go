@@ -10,6 +10,7 @@ import (
 
 	"berth/check"
 	"berth/engine/install"
+	"berth/internal/engineversion"
 )
 
 // doorMaker requests a network of berth's that does not exist, by the engine's own networks, and
@@ -59,7 +60,7 @@ func (t *trial) checkDriverVersion(e engine) check.Line {
 		"docker %s starts no container on a network with the driver berth", v.Text)
 }
 
-func (t *trial) askVersion(e engine) (install.Version, error) {
+func (t *trial) askVersion(e engine) (engineversion.Version, error) {
 	if t.Version != nil {
 		return t.Version(t.engineProgram(e.program))
 	}

@@ -82,7 +82,8 @@ func (p *podTrial) runCrictl(ctx context.Context, args ...string) (output, error
 	return p.Run(ctx, nil, p.engineProgram(crictl), append(p.flags, args...)...)
 }
 
-// tryAnnotation tries the default handler, and then berth's, which pods have by a RuntimeClass.
+// tryAnnotation tries the default handler, and then berth's, which pods have by a RuntimeClass. A
+// containerd that keeps refused sandboxes starts the sandbox: berth-nri refuses its container.
 func (p *podTrial) tryAnnotation(ctx context.Context) check.Line {
 	if out, err := p.startPod(ctx, nil, ""); err != nil {
 		return p.line(check.Fail, "repair the runtime first; berth is not the cause",
@@ -96,6 +97,9 @@ func (p *podTrial) tryAnnotation(ctx context.Context) check.Line {
 	case err != nil:
 		return p.line(check.Fail, "`berth check`", "a plain pod starts, but one with an annotation of berth fails before "+
 			"berth runs: "+lastLines(out, err))
+	case p.refuses(p.createContainer(ctx, strings.TrimSpace(out.stdout)).stderr):
+		return p.line(check.Pass, "",
+			"pods' annotations arrive, and the runtime shows berth's errors for the pod's container")
 	}
 	if out, _ := p.startPod(ctx, annotations, handler); p.refuses(out.stderr) {
 		return p.line(check.Pass, "", "pods' annotations arrive with the runtime handler berth, which a RuntimeClass names")
@@ -117,12 +121,8 @@ func (p *podTrial) startPod(ctx context.Context, annotations map[string]string, 
 		"metadata":    map[string]any{"name": p.id, "namespace": "default", "uid": p.id},
 		"annotations": annotations, "linux": map[string]any{},
 	}
-	text, err := json.Marshal(pod)
+	path, err := p.writeFile(podFile, pod)
 	if err != nil {
-		return output{}, err
-	}
-	path := filepath.Join(p.dir, "pod.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return output{}, err
 	}
 	args := []string{"runp"}
@@ -130,6 +130,38 @@ func (p *podTrial) startPod(ctx context.Context, annotations map[string]string, 
 		args = append(args, "--runtime", handler)
 	}
 	return p.runCrictl(ctx, append(args, path)...)
+}
+
+// podFile is the name of the file of a pod.
+const podFile = "pod.json"
+
+// writeFile writes a file for crictl.
+func (p *podTrial) writeFile(name string, value any) (path string, err error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(p.dir, name)
+	return path, os.WriteFile(path, text, 0o600)
+}
+
+// createContainer creates a container in the pod that startPod has started last, from the image of its
+// sandbox, which needs no pull. It never starts. The output is empty if the runtime does not name the
+// image.
+func (p *podTrial) createContainer(ctx context.Context, sandbox string) output {
+	out, err := p.runCrictl(ctx, "inspectp", "--output", "go-template", "--template", "{{.info.image}}", sandbox)
+	image := strings.TrimSpace(out.stdout)
+	if err != nil || image == "" || image == "<no value>" {
+		return output{}
+	}
+	path, err := p.writeFile("container.json", map[string]any{
+		"metadata": map[string]any{"name": p.id}, "image": map[string]any{"image": image}, "linux": map[string]any{},
+	})
+	if err != nil {
+		return output{}
+	}
+	out, _ = p.runCrictl(ctx, "create", sandbox, path, filepath.Join(p.dir, podFile)) // the error is in its output
+	return out
 }
 
 // removePods removes the trial's pods. A runtime may keep a pod that it could not start.

@@ -15,6 +15,7 @@ import (
 	"berth/check"
 	"berth/engine/install"
 	"berth/internal/config"
+	"berth/internal/engineversion"
 )
 
 // trialKey returns the annotation of a trial, from an engine's command line, or "" for a plain
@@ -112,7 +113,7 @@ func TestTryDoors(t *testing.T) {
 		"an old docker":  {"dockerd", "Docker version 26.1.5", refusal, check.Warn, "26.1.5 starts no container"},
 	} {
 		d := newDoctor(t, c.engine)
-		d.Version = func(string) (install.Version, error) { return install.ParseVersion(c.version) }
+		d.Version = func(string) (engineversion.Version, error) { return engineversion.Parse(c.version) }
 		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
 			if args[0] == "network" && args[1] == "create" {
 				return c.answer(args)
@@ -201,24 +202,27 @@ func TestTryDevicesAtOnce(t *testing.T) {
 	}
 }
 
-// TestTryPods requires that pods are tried with the default handler and with berth's, that each of
-// them is removed, and that a host without crictl is named only if pods alone can be tried.
+// TestTryPods requires that pods are tried with the default handler, with a container that does not
+// start, and with berth's handler, that each of them is removed, and that a host without crictl is named
+// only if pods alone can be tried.
 func TestTryPods(t *testing.T) {
 	refused := errors.New("exit status 1")
 	for name, c := range map[string]struct {
 		engine string
 		fails  func(annotated, handled bool) bool
-		text   string
+		text   string // of a sandbox
+		create string // of a container
 		want   check.Result
 		says   string
 	}{
-		"NRI":      {"crio", func(annotated, _ bool) bool { return annotated }, unknownNetwork, check.Pass, "arrive, and"},
-		"handler":  {"crio", func(_, handled bool) bool { return handled }, unknownNetwork, check.Pass, "runtime handler berth"},
-		"neither":  {"crio", func(_, handled bool) bool { return handled }, "no runtime for berth", check.Warn, "without berth"},
-		"broken":   {"crio", func(_, _ bool) bool { return true }, "no CNI", check.Fail, "even a pod without berth"},
-		"other":    {"crio", func(annotated, _ bool) bool { return annotated }, "no CNI", check.Fail, "before berth runs"},
-		"no crio":  {"containerd", nil, "", check.Warn, "does not answer"},
-		"not here": {"", nil, "", check.Warn, "crictl"},
+		"NRI":       {"crio", func(annotated, _ bool) bool { return annotated }, unknownNetwork, "no image", check.Pass, "arrive, and"},
+		"handler":   {"crio", func(_, handled bool) bool { return handled }, unknownNetwork, "no image", check.Pass, "runtime handler berth"},
+		"neither":   {"crio", func(_, handled bool) bool { return handled }, "no runtime for berth", "no image", check.Warn, "without berth"},
+		"container": {"crio", func(_, handled bool) bool { return handled }, "no runtime for berth", unknownNetwork, check.Pass, "the pod's container"},
+		"broken":    {"crio", func(_, _ bool) bool { return true }, "no CNI", "no image", check.Fail, "even a pod without berth"},
+		"other":     {"crio", func(annotated, _ bool) bool { return annotated }, "no CNI", "no image", check.Fail, "before berth runs"},
+		"no crio":   {"containerd", nil, "", "", check.Warn, "does not answer"},
+		"not here":  {"", nil, "", "", check.Warn, "crictl"},
 	} {
 		d := newDoctor(t, "crio", "crictl")
 		if c.engine == "" {
@@ -226,7 +230,9 @@ func TestTryPods(t *testing.T) {
 		}
 		pods := 0
 		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
-			i := slices.IndexFunc(args, func(arg string) bool { return slices.Contains([]string{"version", "runp", "pods", "rmp"}, arg) })
+			i := slices.IndexFunc(args, func(arg string) bool {
+				return slices.Contains([]string{"version", "runp", "inspectp", "create", "pods", "rmp"}, arg)
+			})
 			switch args[i] {
 			case "version":
 				return output{stdout: "RuntimeName:  " + map[string]string{"crio": "cri-o", "containerd": "containerd"}[c.engine]}, nil
@@ -235,6 +241,14 @@ func TestTryPods(t *testing.T) {
 			case "rmp":
 				pods--
 				return output{}, nil
+			case "inspectp":
+				return output{stdout: "pause:1\n"}, nil
+			case "create":
+				container, err := os.ReadFile(args[i+2])
+				if err != nil || args[i+1] != "id" || !strings.Contains(string(container), `"pause:1"`) {
+					t.Errorf("%s: create %v with %s, %v", name, args, container, err)
+				}
+				return output{stderr: string(container) + c.create}, refused
 			}
 			pods++
 			text, err := os.ReadFile(args[len(args)-1])
@@ -242,7 +256,7 @@ func TestTryPods(t *testing.T) {
 			if err != nil || c.fails(annotated, slices.Contains(args, "--runtime")) {
 				return output{stderr: string(text) + c.text}, errors.Join(refused, err)
 			}
-			return output{}, nil
+			return output{stdout: "id\n"}, nil
 		}
 		lines := d.Try(t.Context(), []string{"crio"})
 		if len(lines) != 1 || lines[0].Check != "pods" || lines[0].Result != c.want || !strings.Contains(lines[0].Message, c.says) || pods != 0 {
