@@ -16,8 +16,9 @@ import (
 
 // slowLink passes connections on to etcd, and holds each part of an answer back for a time.
 type slowLink struct {
-	url  string
-	hold atomic.Int64
+	url    string
+	hold   atomic.Int64
+	passed atomic.Int64 // the number of parts
 }
 
 // newSlowLink returns a link to a member, at a free address of loopback.
@@ -75,6 +76,7 @@ func (s *slowLink) pass(client net.Conn, server string) {
 		if _, err := client.Write(p.bytes); err != nil {
 			return
 		}
+		s.passed.Add(1)
 	}
 }
 
@@ -99,4 +101,21 @@ func TestSlowEtcd(t *testing.T) {
 	}
 	a.Wake()
 	b.owns("192.0.2.64/29")
+}
+
+// TestSilentMember has a node whose connection to one of two members is cut without a sign, so that each
+// second request gets no answer there. The node's reads come back from the other in time.
+func TestSilentMember(t *testing.T) {
+	t.Parallel()
+	server := testnet.StartEtcd(t, 1)[0]
+	link := newSlowLink(t, server, 0)
+	a := newTestMember(t, "a", specs.ClusterConfig{Etcd: []string{server.URL, link.url}})
+	a.owns("192.0.2.64/29")
+	testnet.Eventually(t, "both members are connected", func() bool { return link.passed.Load() > 0 })
+	link.hold.Store(int64(time.Hour))
+	for range 6 {
+		if s, err := a.Status(t.Context()); err != nil || s.Error != "" || len(s.Nodes) != 1 {
+			t.Errorf("etcd is reported as %+v, %v, want an answer of the other member", s, err)
+		}
+	}
 }

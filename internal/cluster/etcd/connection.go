@@ -112,6 +112,9 @@ func (c *connection) noteCause(ctx context.Context, method string, req, reply an
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	err := invoke(ctx, method, req, reply, cc, opts...)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err // another member has answered
+	}
 	if err != nil {
 		c.cause.Store(new(status.Convert(err).Message()))
 	} else {

@@ -82,7 +82,7 @@ func checkEndpoints(c Config) error {
 }
 
 // List implements cluster.Store. All ranges are read in one transaction, which is
-// linearizable.
+// linearizable. A member that is silent delays it by askAgain.
 func (s *Store) List(ctx context.Context, prefixes ...string) (cluster.Snapshot, error) {
 	ops := make([]clientv3.Op, len(prefixes))
 	for i, p := range prefixes {
@@ -92,7 +92,7 @@ func (s *Store) List(ctx context.Context, prefixes ...string) (cluster.Snapshot,
 	if err != nil {
 		return cluster.Snapshot{}, err
 	}
-	r, err := c.client.Txn(ctx).Then(ops...).Commit()
+	r, err := s.readFirst(ctx, c, ops)
 	if err != nil {
 		return cluster.Snapshot{}, s.explain(c, err)
 	}
