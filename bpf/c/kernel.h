@@ -46,7 +46,9 @@ struct sock___kernel {
 struct sk_buff___kernel {
 	struct net_device___kernel *dev;
 	struct sock___kernel *sk;
+	__u8 ip_summed : 2;
 	__u8 encapsulation : 1;
+	__u32 csum; /* csum_start and csum_offset, of a checksum that is not written yet */
 	__u16 inner_transport_header;
 	__u16 mac_header;
 	__u32 end; /* from head */
@@ -105,4 +107,32 @@ static __always_inline __u64 kernel_sender_cookie(struct __sk_buff *skb)
 		return BPF_CORE_READ(k, sk, __sk_common.skc_net.net, net_cookie);
 	sk = bpf_rdonly_cast((const void *)(long)skb->sk, bpf_core_type_id_kernel(struct sock___kernel));
 	return sk->__sk_common.skc_net.net->net_cookie;
+}
+
+#define SUMMED_LATER 3 /* CHECKSUM_PARTIAL in include/linux/skbuff.h */
+#define NO_SUM (~0U)
+
+/*
+ * Returns the offset in the frame at which the kernel or the network card will write a
+ * checksum behind the programs, or NO_SUM. A packet socket with PACKET_VNET_HDR chooses
+ * the offset freely.
+ */
+static __always_inline __u32 kernel_sum_offset(struct __sk_buff *skb)
+{
+	const struct sk_buff___kernel *k = (const void *)skb;
+	__u32 csum;
+
+	if (!have_kernel_types)
+		return NO_SUM;
+	if (!bpf_rdonly_cast) {
+		if (BPF_CORE_READ_BITFIELD_PROBED(k, ip_summed) != SUMMED_LATER)
+			return NO_SUM;
+		csum = BPF_CORE_READ(k, csum);
+		return (__u16)((csum >> 16) + csum - BPF_CORE_READ(k, mac_header));
+	}
+	k = bpf_rdonly_cast(skb, bpf_core_type_id_kernel(struct sk_buff___kernel));
+	if (BPF_CORE_READ_BITFIELD(k, ip_summed) != SUMMED_LATER)
+		return NO_SUM;
+	csum = k->csum;
+	return (__u16)((csum >> 16) + csum - k->mac_header);
 }

@@ -61,11 +61,12 @@ static __always_inline bool quick_owned(struct __sk_buff *skb, const struct endp
 }
 
 /* Reports whether source_judge need not examine an endpoint's frame. */
-static __always_inline bool quick_plain(const struct quick *q, const struct endpoint *from)
+static __always_inline bool quick_plain(struct __sk_buff *skb, const struct quick *q,
+					const struct endpoint *from)
 {
 	if (q->proto == bpf_htons(ETH_P_IP))
-		return source_plain4(q->network, q->end, from);
-	return source_plain6(q->network, q->end, from);
+		return source_plain4(q->network, q->end, from) && sum_plain(skb, SUM_UPPER4);
+	return source_plain6(q->network, q->end, from) && sum_plain(skb, SUM_UPPER6);
 }
 
 /* Finds the size of a frame on the wire. Returns false for a super-packet. */
@@ -96,7 +97,7 @@ static __always_inline bool quick_sibling(struct __sk_buff *skb, const struct qu
 	struct count n;
 
 	if (from->is.mode != MODE_BRIDGE || to->is.mode != MODE_BRIDGE ||
-	    !quick_plain(q, from) || !quick_measure(skb, q, &n) || !quick_owned(skb, from))
+	    !quick_plain(skb, q, from) || !quick_measure(skb, q, &n) || !quick_owned(skb, from))
 		return false;
 	count_frame(to->is.slot, RECEIVE, LOCAL, UNICAST, &n);
 	count_frame(from->is.slot, TRANSMIT, LOCAL, UNICAST, &n);
@@ -159,7 +160,7 @@ static __always_inline bool quick_egress(struct __sk_buff *skb)
 		return false;
 	if (from->is.flags & ENDPOINT_PARENT)
 		return quick_owned(skb, from);
-	if (!quick_plain(&q, from) || table_search(q.to, q.ifindex) ||
+	if (!quick_plain(skb, &q, from) || table_search(q.to, q.ifindex) ||
 	    !quick_measure(skb, &q, &n) || !quick_owned(skb, from))
 		return false;
 	count_frame(from->is.slot, TRANSMIT, EXTERNAL, UNICAST, &n);

@@ -22,6 +22,10 @@
 #define DHCPV6_ADVERTISE 2 /* section 7.3: this and the next two are sent by servers only */
 #define DHCPV6_REPLY 7
 #define DHCPV6_RECONFIGURE 10
+#define UDP_SUM 6 /* offset of the checksum in a UDP header, RFC 768 */
+#define ICMP_SUM 2 /* RFC 4443, section 2.1 */
+#define SUM_UPPER4 (ETH_HLEN + sizeof(struct iphdr))
+#define SUM_UPPER6 (ETH_HLEN + sizeof(struct ipv6hdr))
 #define ND_ROUTER_ADVERT 134 /* RFC 4861, section 4.2 */
 #define ND_NEIGHBOUR_ADVERT 136 /* section 4.4 */
 
@@ -61,6 +65,17 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 	       port[0] != bpf_htons(DHCPV6_SERVER) && port[1] != bpf_htons(DHCPV6_CLIENT);
 }
 
+/*
+ * Reports whether a pending checksum spares the header at an offset and the byte behind a UDP
+ * header, as that of UDP, and of TCP, does.
+ */
+static __always_inline bool sum_plain(struct __sk_buff *skb, __u32 upper)
+{
+	__u32 at = kernel_sum_offset(skb);
+
+	return at == upper + UDP_SUM || at > upper + UDP_HLEN;
+}
+
 /* Reports whether an endpoint's frame is valid by its headers, so that source_judge need not examine it. */
 static __always_inline bool source_plain(struct __sk_buff *skb, const struct frame *f,
 					 const struct endpoint *from)
@@ -71,10 +86,34 @@ static __always_inline bool source_plain(struct __sk_buff *skb, const struct fra
 	if (f->from.vlan || f->network != ETH_HLEN)
 		return false;
 	if (f->proto == bpf_htons(ETH_P_IP))
-		return source_plain4(at, end, from);
+		return source_plain4(at, end, from) && sum_plain(skb, SUM_UPPER4);
 	if (f->proto == bpf_htons(ETH_P_IPV6))
-		return source_plain6(at, end, from);
-	return f->proto != bpf_htons(ETH_P_ARP);
+		return source_plain6(at, end, from) && sum_plain(skb, SUM_UPPER6);
+	return f->proto != bpf_htons(ETH_P_ARP) && kernel_sum_offset(skb) == NO_SUM;
+}
+
+/*
+ * Reports whether a checksum that is written behind the programs overwrites bytes that they
+ * read: the MACs, tags, an ARP message, the IP header and those that follow it, the beginning
+ * of a DHCP message, neighbour discovery. No checksum of a protocol is there.
+ */
+__noinline bool sum_overwrites(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 at = kernel_sum_offset(skb), upper, offset;
+
+	if (!f || at == NO_SUM)
+		return false;
+	if (f->proto != bpf_htons(ETH_P_IP) && f->proto != bpf_htons(ETH_P_IPV6))
+		return at < f->network + ARP_BYTES;
+	upper = frame_upper(skb, f);
+	offset = UPPER_OFFSET(upper);
+	if (!offset)
+		return true;
+	if (UPPER_PROTO(upper) == IPPROTO_UDP)
+		return at != offset + UDP_SUM && at <= offset + UDP_HLEN;
+	if (UPPER_PROTO(upper) == IPPROTO_ICMPV6)
+		return at != offset + ICMP_SUM && at < offset + ND_TARGET + 16;
+	return at < offset;
 }
 
 /* Reports whether an address is never assigned: the unspecified one, or IPv6 link-local (RFC 4291). */
@@ -159,7 +198,10 @@ static __always_inline bool dhcp_served(__u8 number, bool v6)
 	return number == DHCPV6_ADVERTISE || number == DHCPV6_REPLY || number == DHCPV6_RECONFIGURE;
 }
 
-/* Judges rogue-dhcp: UDP from a server's port, or a server's message to a client's port. */
+/*
+ * Judges rogue-dhcp: UDP from a server's port, or a server's message to a client's port. Of the
+ * messages in a super-packet only the first one can be read.
+ */
 static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct frame *f,
 					const struct party *from, struct offence *offence,
 					__u32 upper)
@@ -179,7 +221,9 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 	if (!upper_read(skb, f, upper, at + UDP_HLEN, &number, sizeof(number)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
-	return dhcp_served(number, v6) && source_rogue(skb, f, from, offence, ROGUE_DHCP);
+	if (dhcp_served(number, v6))
+		return source_rogue(skb, f, from, offence, ROGUE_DHCP);
+	return skb->gso_size && source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
 }
 
 /* Judges rogue-ra, and ip-spoof by a neighbour advertisement. */
@@ -260,7 +304,7 @@ __noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
 	offence = offence_of(skb, from, cookie, IP_SPOOF, direction);
-	if (frame_hidden(f))
+	if (frame_hidden(f) || sum_overwrites(skb, f))
 		return source_hidden(skb, f, from, &offence, source_tagged(f, from));
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
 		drop = source_spoof(skb, f, from, &offence, &key);
