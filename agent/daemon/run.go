@@ -69,6 +69,7 @@ func (a *Agent) runOnGround(ctx context.Context, g ground.Ground, l listeners) (
 		return err
 	}
 	defer func() { err = errors.Join(err, a.closeDatapath()) }()
+	a.mendIndex(ctx)
 	_ = a.observer.followChanges(ctx) // it is tried again; no record of an interface that is gone is registered again
 	a.reconcile(ctx, watch)
 	a.readEvents()
@@ -80,6 +81,18 @@ func (a *Agent) runOnGround(ctx context.Context, g ground.Ground, l listeners) (
 			}
 		})
 	})
+}
+
+// mendIndex corrects the index of the attachments that enforce rules, which an earlier version may have
+// left wrong. Without it, siblings would lack the receiver program.
+func (a *Agent) mendIndex(ctx context.Context) {
+	n, err := a.store.MendEnforcing(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.Warn("cannot check the index of attachments that enforce rules", "error", err)
+	case n > 0:
+		a.log.Info("corrected the index of attachments that enforce rules", "entries", n)
+	}
 }
 
 // runGoroutines runs the agent's goroutines, of which loop is one, until all have ended.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 
 	"go.etcd.io/bbolt"
 
@@ -44,6 +45,54 @@ func (tx *Tx) indexEnforcing(meta *bbolt.Bucket) error {
 		}
 	}
 	return meta.Put(keyEnforcing, []byte{1})
+}
+
+// MendEnforcing corrects the index of enforcing attachments, and returns the number of entries that
+// were missing or too many: an earlier version of berth, to which this host may have returned for a
+// while, does not keep it. A record that cannot be read has no entry.
+func (s *Store) MendEnforcing(ctx context.Context) (n int, err error) {
+	var wrong map[string]bool
+	read := func(tx *Tx) error { wrong = tx.wrongEnforcing(); return nil }
+	if err := s.View(ctx, read); err != nil || len(wrong) == 0 {
+		return 0, err
+	}
+	err = s.Update(ctx, func(tx *Tx) error {
+		wrong = tx.wrongEnforcing()
+		for key, in := range wrong {
+			if err := setIndexed(tx.Bucket(bucketEnforcing), key, in); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return len(wrong), err
+}
+
+// wrongEnforcing returns the wrong entries of the index of enforcing attachments, and whether each has
+// to be in it. A database without that index has none.
+func (tx *Tx) wrongEnforcing() map[string]bool {
+	if tx.bolt == nil {
+		return nil
+	}
+	if meta := tx.bolt.Bucket(bucketMeta); meta == nil || meta.Get(keyEnforcing) == nil {
+		return nil
+	}
+	wrong := make(map[string]bool)
+	for k := range seekFrom(tx.bolt.Bucket([]byte(bucketEnforcing)), nil) {
+		wrong[string(k)] = false
+	}
+	for a, err := range tx.Live("") {
+		if err != nil || !a.enforcesInBridge() {
+			continue
+		}
+		key := a.Domain() + "/" + a.Key()
+		if _, is := wrong[key]; is {
+			delete(wrong, key)
+		} else {
+			wrong[key] = true
+		}
+	}
+	return wrong
 }
 
 // IsEnforced reports whether a live attachment in mode bridge of a layer-2 domain enforces a kind. It is

@@ -68,6 +68,8 @@ func collectGarbage(ctx context.Context, env *Env, asJSON bool) error {
 	var failed error
 	done.Host, failed = env.hostShims().Reconcile(ctx)
 	err = errors.Join(err, failed)
+	_, failed = store.MendEnforcing(ctx)
+	err = errors.Join(err, failed)
 	done.Siblings, failed = r.AttachOwnPrograms(ctx)
 	failed = errors.Join(err, failed)
 	return errors.Join(failed, done.printReport(env, asJSON))
