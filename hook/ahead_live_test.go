@@ -82,7 +82,7 @@ func (h *aheadHost) begin(b *box) (waited bool) {
 	if err := h.runHook(h.hook(), b.state("creating")); err != nil {
 		h.Fatalf("start %s: %v", b.id, err)
 	}
-	r := h.attachments(b.id)[0]
+	r := h.firstOf(b.id)
 	announced := wire.Next(time.Minute, func(f []byte) bool {
 		if len(f) < 42 || !bytes.Equal(f[6:12], r.MAC[:]) || f[12] != 8 || f[13] != 6 {
 			return false
@@ -129,7 +129,7 @@ func (h *aheadHost) settle() {
 
 func (h *aheadHost) addresses(id string) (all []string) {
 	h.Helper()
-	for _, p := range h.attachments(id)[0].Addresses {
+	for _, p := range h.firstOf(id).Addresses {
 		all = append(all, p.Addr().String())
 	}
 	return all

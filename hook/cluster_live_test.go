@@ -64,7 +64,7 @@ func TestSharedPool(t *testing.T) {
 	h.openParts(mac, first)
 	for _, c := range []struct{ id, want string }{{"a", "192.0.2.72"}, {"b", "192.0.2.73"}} {
 		h.mustStart(h.box(c.id, "lan"))
-		if got := h.attachments(c.id)[0]; got.Addresses[0].Addr().String() != c.want || !strings.HasPrefix(got.MAC.String(), "02:13:c1:") {
+		if got := h.firstOf(c.id); got.Addresses[0].Addr().String() != c.want || !strings.HasPrefix(got.MAC.String(), "02:13:c1:") {
 			t.Errorf("%s: %v %s, want %s", c.id, got.Addresses, got.MAC, c.want)
 		}
 	}
@@ -73,7 +73,7 @@ func TestSharedPool(t *testing.T) {
 	go func() { started <- h.start(third) }()
 	h.answerWish(netip.Addr{}, lease.Part{Prefix: netip.MustParsePrefix("192.0.2.88/31")})
 	must(t, <-started)
-	if got := h.attachments("c")[0].Addresses[0].Addr().String(); got != "192.0.2.88" {
+	if got := h.firstOf("c").Addresses[0].Addr().String(); got != "192.0.2.88" {
 		t.Errorf("c has %s, want an address of the new part", got)
 	}
 
@@ -133,7 +133,7 @@ func TestStickyFollows(t *testing.T) {
 		go func() { started <- h.start(box) }()
 		h.answerWish(former[c.id], c.block...)
 		must(t, <-started)
-		if got := h.attachments(c.id)[0].Addresses[0].Addr(); (got == former[c.id]) != (c.block != nil) {
+		if got := h.firstOf(c.id).Addresses[0].Addr(); (got == former[c.id]) != (c.block != nil) {
 			t.Errorf("%s has %s; its former address is %s", c.id, got, former[c.id])
 		}
 	}
@@ -161,7 +161,7 @@ func TestDamagedMemory(t *testing.T) {
 		return errors.Join(tx.Bucket("sticky").Put([]byte(key), []byte("x")), tx.Bucket("shared former").Put(former, []byte("x")))
 	}))
 	h.mustStart(h.box("web", "lan"))
-	want := h.attachments("web")[0].Addresses[0].Addr()
+	want := h.firstOf("web").Addresses[0].Addr()
 	must(t, h.store.View(t.Context(), func(tx *state.Tx) error {
 		m, err := lease.Recall(tx, key)
 		if err != nil || !slices.Equal(m.Addresses, []netip.Addr{want}) || m.Started.IsZero() {

@@ -24,7 +24,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Interface != "lab0" || got.MAC != lab.MAC || got.Containers[0] != "a" || got.Cookie != h.attachments("a")[0].Cookie {
+	if got.Interface != "lab0" || got.MAC != lab.MAC || got.Containers[0] != "a" || got.Cookie != h.firstOf("a").Cookie {
 		t.Errorf("attachment %+v", got)
 	}
 	if out := testnet.Run(t, a.ns, "ip", "-o", "addr", "show", "lab0"); !strings.Contains(out, "198.51.100.7/24") {

@@ -48,7 +48,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 				if err := pingWithin(t, a.ns, "192.0.2.200", 2); err == nil { // sends ARP requests
 					t.Error("nobody has this address")
 				}
-				slot := h.attachments("a")[0].Slot
+				slot := h.firstOf("a").Slot
 				testnet.Eventually(t, "as many frames counted as were sent", func() bool {
 					sent := testnet.Link(t, a.ns, "net1").Attrs().Statistics.TxPackets
 					c, err := d.Maps().Counters(slot)

@@ -38,7 +38,7 @@ func TestACrowd(t *testing.T) {
 		if errs[i] != nil {
 			t.Fatalf("%s: %v", b.id, errs[i])
 		}
-		r := h.attachments(b.id)[0]
+		r := h.firstOf(b.id)
 		for _, what := range []string{r.Addresses[0].String(), r.MAC.String()} {
 			if other, twice := seen[what]; twice {
 				t.Errorf("%s is of %s and of %s", what, other, b.id)

@@ -66,7 +66,7 @@ func TestDHCPv6OnIPvlan(t *testing.T) {
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)
-	one, other := h.attachments("a")[0].DHCP[0].Lease, h.attachments("b")[0].DHCP[0].Lease
+	one, other := h.firstOf("a").DHCP[0].Lease, h.firstOf("b").DHCP[0].Lease
 	if one == nil || other == nil || one.Address == other.Address {
 		t.Errorf("leases %+v and %+v", one, other)
 	}
@@ -120,12 +120,12 @@ func TestDHCPv6Conflict(t *testing.T) {
 			h.network("lan", "dhcp_release = false\ndhcp_timeout = '15s'\n"+dhcpv6Network)
 			b := h.box("a", "lan")
 			h.mustStart(b)
-			taken := h.attachments("a")[0].DHCP[0].Lease.Address
+			taken := h.firstOf("a").DHCP[0].Lease.Address
 			h.mustStop(b)
 			h.squat(taken.String())
 			b = h.box("a", "lan")
 			h.mustStart(b)
-			if got := h.attachments("a")[0].DHCP[0].Lease.Address; got == taken {
+			if got := h.firstOf("a").DHCP[0].Lease.Address; got == taken {
 				t.Errorf("address %s, although another host has it", got)
 			}
 			requireContains(t, server.Log(), declined)

@@ -30,7 +30,7 @@ func TestDHCPv6RouterFlags(t *testing.T) {
 			h.network("lan", "dhcp_timeout = '15s'\n"+dhcpv6Network)
 			b := h.box("a", "lan")
 			h.mustStart(b)
-			d := h.attachments("a")[0].DHCP[0]
+			d := h.firstOf("a").DHCP[0]
 			var dns string
 			switch {
 			case d.Lease != nil && len(d.Lease.DNS) == 1:

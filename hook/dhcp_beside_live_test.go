@@ -18,7 +18,7 @@ func TestDHCPLeaseOfAnotherContainer(t *testing.T) {
 	h.mustStart(other)
 	b := h.box("a", "lan")
 	h.mustStart(b)
-	if got := h.attachments("a")[0].Addresses; len(got) != 1 || got[0] == h.attachments("other")[0].Addresses[0] {
+	if got := h.firstOf("a").Addresses; len(got) != 1 || got[0] == h.firstOf("other").Addresses[0] {
 		t.Errorf("addresses %v", got)
 	}
 	requireContains(t, server.Log(), "DHCPDECLINE")
@@ -96,7 +96,7 @@ func TestDHCPOnSeveralNetworks(t *testing.T) {
 	requireContains(t, routes, "default via 192.0.2.254 dev net1 proto static metric 7", "203.0.113.0/24 via 192.0.2.9 dev net1")
 	requireLacks(t, routes, "default via 198.51.100.1", "default via 192.0.2.3", "default via 192.0.2.1 ")
 	requireContains(t, ipIn(t, b.ns, "addr"), "inet 192.0.2.1", "inet 198.51.100.1", "mtu 1400")
-	if r := h.attachments("a")[0]; len(r.DHCP) == 1 && (r.MTU != 1400 || len(r.Routes) != 1 || len(r.Gateways) != 1) {
+	if r := h.firstOf("a"); len(r.DHCP) == 1 && (r.MTU != 1400 || len(r.Routes) != 1 || len(r.Gateways) != 1) {
 		t.Errorf("record %+v", r)
 	}
 	h.mustStop(b)

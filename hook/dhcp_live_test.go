@@ -38,7 +38,7 @@ func TestDHCPLease(t *testing.T) {
 				t.Errorf("no leased address in\n%s", got)
 			}
 			requireContains(t, ipIn(t, b.ns, "route"), "default via 192.0.2.1 dev net1")
-			r := h.attachments("web")[0]
+			r := h.firstOf("web")
 			l := r.DHCP[0].Lease
 			if l == nil || len(r.Addresses) != 1 || l.Address != r.Addresses[0] || l.Hostname != "web" || l.Lifetime != 600 {
 				t.Fatalf("record %+v, lease %+v", r, l)
@@ -53,7 +53,7 @@ func TestDHCPLease(t *testing.T) {
 			testnet.Eventually(t, "the server knows of the release", func() bool { return strings.Contains(server.Log(), released) })
 			b = h.box("web", "lan") // again: the same MAC, so the same address
 			h.mustStart(b)
-			if again := h.attachments("web")[0].Addresses; len(again) != 1 || again[0] != first {
+			if again := h.firstOf("web").Addresses; len(again) != 1 || again[0] != first {
 				t.Errorf("after a restart %v, before %s", again, first)
 			}
 			h.mustStop(b)
@@ -93,7 +93,7 @@ func TestDHCPKilledAtEachStep(t *testing.T) {
 			t.Fatalf("killed after %q: %d records", step, got)
 		}
 		h.mustStart(b)
-		if r := h.attachments("k")[0]; r.DHCP[0].Lease == nil {
+		if r := h.firstOf("k"); r.DHCP[0].Lease == nil {
 			t.Errorf("after %q: record %+v", step, r)
 		}
 		h.mustStop(b)
@@ -144,7 +144,7 @@ func TestDHCPOnIPvlan(t *testing.T) {
 			b := h.box(id, "lan")
 			h.mustStart(b)
 			all = append(all, b)
-			address := h.attachments(id)[0].Addresses[0].String()
+			address := h.firstOf(id).Addresses[0].String()
 			if before, ok := had[id]; ok && before != address {
 				t.Errorf("%s had %s, has %s", id, before, address)
 			}
@@ -167,12 +167,12 @@ func TestDHCPConflict(t *testing.T) {
 	h.network("lan", "parent = 'PARENT'\nipam = 'dhcp'\ndhcp_release = false\n")
 	b := h.box("a", "lan")
 	h.mustStart(b)
-	taken := h.attachments("a")[0].Addresses[0]
+	taken := h.firstOf("a").Addresses[0]
 	h.mustStop(b)
 	h.squat(taken.String())
 	b = h.box("a", "lan")
 	h.mustStart(b)
-	if got := h.attachments("a")[0].Addresses; len(got) != 1 || got[0] == taken {
+	if got := h.firstOf("a").Addresses; len(got) != 1 || got[0] == taken {
 		t.Errorf("addresses %v, although another host has %s", got, taken)
 	}
 	requireContains(t, server.Log(), "DHCPDECLINE")

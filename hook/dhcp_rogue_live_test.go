@@ -34,7 +34,7 @@ func TestDHCPServerIsMalicious(t *testing.T) {
 			}
 		} else {
 			leased++
-			for _, p := range h.attachments("a")[0].Addresses {
+			for _, p := range h.firstOf("a").Addresses {
 				if a := p.Addr(); !a.Is4() || a.IsLoopback() || a.IsMulticast() || a.IsUnspecified() || p.Bits() < 8 {
 					t.Errorf("address %s", p)
 				}

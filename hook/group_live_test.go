@@ -39,7 +39,7 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 	h.mustStart(a)
 	h.mustStart(b)
 	h.mustStart(c)
-	of := h.attachments("a")[0]
+	of := h.firstOf("a")
 	hearing := []arpHearing{hearARP(t, b.ns), hearARP(t, c.ns)}
 	violates := func(what string, sent uint64) {
 		t.Helper()
@@ -67,7 +67,7 @@ func TestGroupFramesAreEnforced(t *testing.T) {
 	violates("attached later", 4)
 	h.mustStop(a)
 	h.mustStop(b)
-	if lacked, err := release.LackedPrograms(d.Maps(), h.attachments("c")[0]); err != nil || len(lacked) != 0 {
+	if lacked, err := release.LackedPrograms(d.Maps(), h.firstOf("c")); err != nil || len(lacked) != 0 {
 		t.Errorf("a network that enforces nothing lacks %v, %v", lacked, err)
 	}
 	if _, err := h.releaserHere().Collect(t.Context(), 0); err != nil {
@@ -96,7 +96,7 @@ func TestGroupFramesOfIPvlanAreEnforced(t *testing.T) {
 			h.mustStart(c) // which has its guard before a network enforces
 			h.mustStart(a)
 			h.mustStart(b)
-			at := h.attachments("a")[0]
+			at := h.firstOf("a")
 			hearing := []arpHearing{hearARP(t, b.ns), hearARP(t, c.ns)}
 			own := at.Addresses[0].Addr()
 			for _, past := range []bool{false, true} {
@@ -112,8 +112,8 @@ func TestGroupFramesOfIPvlanAreEnforced(t *testing.T) {
 			if n := found[specs.IPSpoof]; err != nil || n != (specs.Broken{Packets: 2, Dropped: 2}) {
 				t.Errorf("%+v, %v; want 2 frames", found, err)
 			}
-			hearing[0].sendARP(c.ns, at.MAC, h.attachments("c")[0].Addresses[0].Addr(), false)
-			if got := hearing[0].nextSender(); got != h.attachments("c")[0].Addresses[0].Addr() {
+			hearing[0].sendARP(c.ns, at.MAC, h.firstOf("c").Addresses[0].Addr(), false)
+			if got := hearing[0].nextSender(); got != h.firstOf("c").Addresses[0].Addr() {
 				t.Errorf("b hears %s, want the address of c", got)
 			}
 		})

@@ -39,14 +39,14 @@ func TestHealBesideTheEngine(t *testing.T) {
 			if c.route == onLAN {
 				testnet.Run(t, b.ns, "ip", setDefault...)
 			}
-			before, routes := h.attachments("a")[0], testnet.Run(t, b.ns, "ip", "route")
+			before, routes := h.firstOf("a"), testnet.Run(t, b.ns, "ip", "route")
 			if !strings.Contains(routes, c.route) || strings.Count(routes, "default") != 1 {
 				t.Fatalf("routes before:\n%s", routes)
 			}
 			h.removeParent()
 			h.returnParent()
 			h.heal()
-			now := h.attachments("a")[0]
+			now := h.firstOf("a")
 			before.Gateways = now.Gateways // berth records the route that it sets itself from now on
 			h.expectHealed(b, before, routes)
 		})

@@ -38,7 +38,7 @@ func (h *host) startOn(file string) (a *box, before *state.Attachment, routes st
 	h.network("lan", file)
 	a = h.box("a", "lan")
 	h.mustStart(a)
-	return a, h.attachments("a")[0], testnet.Run(h.T, a.ns, "ip", "route")
+	return a, h.firstOf("a"), testnet.Run(h.T, a.ns, "ip", "route")
 }
 
 // heal heals and returns the keys of the interfaces that were made again.
@@ -79,7 +79,7 @@ func TestHeal(t *testing.T) {
 				h.mustStart(each)
 			}
 			h.countsAll(d, a, b)
-			before, wasRoutes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")+testnet.Run(t, a.ns, "ip", "-6", "route", "show", "default")
+			before, wasRoutes := h.firstOf("a"), testnet.Run(t, a.ns, "ip", "route")+testnet.Run(t, a.ns, "ip", "-6", "route", "show", "default")
 			h.removeParent()
 			h.collectNothing()
 			if healed := h.heal(); healed != nil {
@@ -122,7 +122,7 @@ func (h *host) collectNothing() {
 // expectHealed compares a container's interface with that before its parent vanished.
 func (h *host) expectHealed(b *box, before *state.Attachment, routes string) {
 	h.Helper()
-	now := h.attachments(b.id)[0]
+	now := h.firstOf(b.id)
 	same := now.Key() == before.Key() && now.Created.Equal(before.Created) && now.Slot == before.Slot && now.Interface == before.Interface &&
 		slices.Equal(now.Addresses, before.Addresses) && slices.Equal(now.Gateways, before.Gateways)
 	if !same || now.Lost || now.Healed.IsZero() || now.ParentIndex == before.ParentIndex {

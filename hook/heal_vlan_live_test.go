@@ -19,7 +19,7 @@ func TestHealKilledOnAVLAN(t *testing.T) {
 			h.network("lan", strings.Replace(lan, "PARENT", "PARENT.40", 1))
 			a := h.box("a", "lan")
 			h.mustStart(a)
-			before, routes := h.attachments("a")[0], testnet.Run(t, a.ns, "ip", "route")
+			before, routes := h.firstOf("a"), testnet.Run(t, a.ns, "ip", "route")
 			h.removeParent()
 			h.returnParent()
 			h.killHealAfter(step)

@@ -53,7 +53,7 @@ func TestAttachAndRelease(t *testing.T) {
 	if got := testnet.Run(t, a.ns, "ip", "route", "show", "default"); !strings.HasPrefix(got, "default via 192.0.2.1 dev net1") {
 		t.Errorf("default route of a: %q", got)
 	}
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	link := testnet.Run(t, a.ns, "ip", "-d", "-o", "link", "show", "net1")
 	for _, want := range []string{r.MAC.String(), "macvlan mode bridge", "mtu 1500", "alias " + r.Alias()} {
 		if !strings.Contains(link, want) {

@@ -222,6 +222,16 @@ func (h *host) attachments(id string) []*state.Attachment {
 	return all
 }
 
+// firstOf returns the first attachment of a container, which must have one.
+func (h *host) firstOf(id string) *state.Attachment {
+	h.Helper()
+	all := h.attachments(id)
+	if len(all) == 0 {
+		h.Fatalf("container %q has no attachment", id)
+	}
+	return all[0]
+}
+
 func (h *host) releaserHere() *release.Releaser {
 	h.Helper()
 	handle, err := network.NewHandle()

@@ -39,7 +39,7 @@ func (h *host) reachesSibling(networks string) bool {
 	a, b := h.box("a-"+networks, networks), h.box("b-"+networks, networks)
 	h.mustStart(a)
 	h.mustStart(b)
-	ip := h.attachments(b.id)[0].Addresses[0].Addr().String()
+	ip := h.firstOf(b.id).Addresses[0].Addr().String()
 	return ping(h.T, a.ns, ip) == nil
 }
 
@@ -81,8 +81,8 @@ func TestVLANIsMadeOnDemandAndGoesWithItsLastUser(t *testing.T) {
 		h.mustStart(box)
 	}
 	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".100"), "vlan protocol 802.1Q id 100", "UP,LOWER_UP")
-	bIP, cIP := h.attachments("b")[0].Addresses[0].Addr().String(), h.attachments("c")[0].Addresses[0].Addr().String()
-	if bIP == cIP && h.attachments("a")[0].Addresses[0].Addr().String() != cIP {
+	bIP, cIP := h.firstOf("b").Addresses[0].Addr().String(), h.firstOf("c").Addresses[0].Addr().String()
+	if bIP == cIP && h.firstOf("a").Addresses[0].Addr().String() != cIP {
 		t.Errorf("VLANs share a pool: %s", cIP)
 	}
 	if err := ping(t, a.ns, bIP); err != nil {
@@ -114,7 +114,7 @@ func TestAVLANOfTheAdministratorsStays(t *testing.T) {
 	a := h.box("a", "v7")
 	before := h.snapshot(a)
 	h.mustStart(a)
-	if got := h.attachments("a")[0]; got.Parent != h.parent+"v" || got.VLAN != 7 {
+	if got := h.firstOf("a"); got.Parent != h.parent+"v" || got.VLAN != 7 {
 		t.Errorf("parent %s, VLAN %d", got.Parent, got.VLAN)
 	}
 	h.mustStop(a)
@@ -139,7 +139,7 @@ func TestAVLANMadeMeanwhileStays(t *testing.T) {
 	}
 	h.mustStart(a)
 	h.step = nil
-	if got := h.attachments("a")[0]; got.Parent != name || got.VLAN != 7 {
+	if got := h.firstOf("a"); got.Parent != name || got.VLAN != 7 {
 		t.Errorf("parent %s, VLAN %d", got.Parent, got.VLAN)
 	}
 	h.mustStop(a)
@@ -166,7 +166,7 @@ func TestIPvlanModes(t *testing.T) {
 			if strings.Contains(c.want, "bridge") {
 				b := h.box("b", "lan")
 				h.mustStart(b)
-				if err := ping(t, a.ns, h.attachments("b")[0].Addresses[0].Addr().String()); err != nil {
+				if err := ping(t, a.ns, h.firstOf("b").Addresses[0].Addr().String()); err != nil {
 					t.Error(err)
 				}
 				h.mustStop(b)

@@ -48,14 +48,14 @@ func TestParentComesBack(t *testing.T) {
 			h.network("lan", strings.Replace(lan, "PARENT", on, 1))
 			a, b := h.box("a", "lan"), h.box("b", "lan")
 			h.mustStart(a)
-			was := h.attachments("a")[0]
+			was := h.firstOf("a")
 			h.moveAway(h.parent)
 			if name == "trunk" {
 				testnet.Up(t, testnet.Here(t), was.Parent)
 			}
 			testnet.Up(t, a.ns, "net1")
 			h.mustStart(b)
-			now, other := h.attachments("a")[0], h.attachments("b")[0]
+			now, other := h.firstOf("a"), h.firstOf("b")
 			if now.Addresses[0] == other.Addresses[0] || now.Domain() != other.Domain() || now.Slot != was.Slot {
 				t.Errorf("a was %+v\nis %+v\nb is %+v", was, now, other)
 			}
@@ -95,7 +95,7 @@ func TestUnsettledComesBack(t *testing.T) {
 			h.moveAway(h.parent)
 			testnet.Up(t, a.ns, "net1")
 			h.killAfterStep(b, "commit")
-			first, second := h.attachments("a")[0], h.attachments("b")[0]
+			first, second := h.firstOf("a"), h.firstOf("b")
 			if first.Addresses[0] == second.Addresses[0] || first.Domain() != second.Domain() {
 				t.Errorf("a is %+v\nb is %+v", first, second)
 			}
@@ -125,7 +125,7 @@ func TestUnnamedComesBack(t *testing.T) {
 			h.network("lan", lan)
 			a := h.box("a", "lan")
 			h.killAfterStep(a, "create the interfaces")
-			alt := h.attachments("a")[0].AltName()
+			alt := h.firstOf("a").AltName()
 			testnet.Run(t, a.ns, "ip", "link", "property", "del", "dev", "net1", "altname", alt)
 			testnet.Run(t, a.ns, "ip", "link", "set", "dev", "net1", "alias", "")
 			h.moveAway(h.parent)
@@ -143,7 +143,7 @@ func TestUnnamedComesBack(t *testing.T) {
 // markLeaving records an attachment as one whose release was interrupted.
 func (h *host) markLeaving(id string) {
 	h.Helper()
-	one := h.attachments(id)[0]
+	one := h.firstOf(id)
 	one.Leaving = true
 	if err := h.store.Update(h.Context(), func(tx *state.Tx) error { return tx.Put(one) }); err != nil {
 		h.Fatal(err)
@@ -173,7 +173,7 @@ func TestShimComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := h.attachments("a")[0].Addresses[0].Addr(); !slices.Contains(all[0].Routes, want) {
+	if want := h.firstOf("a").Addresses[0].Addr(); !slices.Contains(all[0].Routes, want) {
 		t.Errorf("routes to %v, want one to %s", all[0].Routes, want)
 	}
 	h.mustStop(a)
@@ -202,7 +202,7 @@ func TestShimTakesAnAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := h.attachments("a")[0].Addresses[0]; got.Addr() != made.Addresses[0].Addr() {
+	if got := h.firstOf("a").Addresses[0]; got.Addr() != made.Addresses[0].Addr() {
 		t.Fatalf("the shim has %s, not %s of the container", made.Addresses[0], got)
 	}
 	if n, err := h.releaserHere().Rehome(t.Context()); err != nil || n != 0 {
@@ -213,7 +213,7 @@ func TestShimTakesAnAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.mustStart(c)
-	if first, third := h.attachments("a")[0], h.attachments("c")[0]; first.Addresses[0] == third.Addresses[0] || first.Domain() != third.Domain() {
+	if first, third := h.firstOf("a"), h.firstOf("c"); first.Addresses[0] == third.Addresses[0] || first.Domain() != third.Domain() {
 		t.Errorf("a is %+v\nc is %+v", first, third)
 	}
 	for _, one := range []*box{a, b, c} {
@@ -241,7 +241,7 @@ func TestParentMovesWhileAttaching(t *testing.T) {
 	}
 	h.mustStart(a)
 	index := testnet.Link(t, testnet.Here(t), h.parent).Attrs().Index
-	if got := h.attachments("a")[0]; got.ParentIndex != index {
+	if got := h.firstOf("a"); got.ParentIndex != index {
 		t.Errorf("recorded on index %d, want %d: %+v", got.ParentIndex, index, got)
 	}
 	h.step = nil
@@ -252,7 +252,7 @@ func TestParentMovesWhileAttaching(t *testing.T) {
 func (h *host) countsAll(d *bpf.Datapath, boxes ...*box) {
 	h.Helper()
 	for _, b := range boxes {
-		slot := h.attachments(b.id)[0].Slot
+		slot := h.firstOf(b.id).Slot
 		read := func() uint64 {
 			c, err := d.Maps().Counters(slot)
 			if err != nil {
@@ -277,13 +277,13 @@ func TestOtherParentsStay(t *testing.T) {
 	h.network("lan", lan)
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	was := h.attachments("a")[0]
+	was := h.firstOf("a")
 	away := testnet.Namespace(t)
 	testnet.Run(t, testnet.Here(t), "ip", "link", "set", h.parent, "netns", away.Path())
 	testnet.Veth(t, h.parent, testnet.Here(t), "wire2", h.lan) // another interface of the same name
 	b := h.box("b", "lan")
 	h.mustStart(b)
-	now, other := h.attachments("a")[0], h.attachments("b")[0]
+	now, other := h.firstOf("a"), h.firstOf("b")
 	if now.Domain() != was.Domain() || other.Domain() == was.Domain() {
 		t.Errorf("a was in %s, is in %s; b is in %s", was.Domain(), now.Domain(), other.Domain())
 	}

@@ -50,7 +50,7 @@ func TestOtherInterfaceSendsWhileAttaching(t *testing.T) {
 		return err
 	}
 	h.mustStart(b)
-	broken, err := d.Maps().Violations(h.attachments("web")[0].Slot)
+	broken, err := d.Maps().Violations(h.firstOf("web").Slot)
 	if err != nil || len(broken) != 0 || sent == 0 {
 		t.Errorf("violations %v, %v, after %d frames, want none", broken, err, sent)
 	}
@@ -75,7 +75,7 @@ func TestOtherInterfaceSendsAfterRelease(t *testing.T) {
 		b := h.box("web", "lan")
 		socket := h.addEngineLink(b)
 		h.mustStart(b)
-		slot := h.attachments("web")[0].Slot
+		slot := h.firstOf("web").Slot
 		release(h, b)
 		for range 3 {
 			if _, err := socket.Write([]byte("frame")); err != nil {

@@ -35,7 +35,7 @@ func TestProgramsStayWithNewAddresses(t *testing.T) {
 			b := h.box("a", "lan")
 			h.mustStart(b)
 			h.wantPrograms(d)
-			if got := h.attachments("a")[0].Addresses; len(got) != 1 || got[0].Addr().String() == firstAddress {
+			if got := h.firstOf("a").Addresses; len(got) != 1 || got[0].Addr().String() == firstAddress {
 				t.Errorf("addresses %v", got)
 			}
 			h.mustStop(b)
@@ -46,7 +46,7 @@ func TestProgramsStayWithNewAddresses(t *testing.T) {
 // wantPrograms checks that the interface of container "a" lacks none of the programs that it needs.
 func (h *host) wantPrograms(d *bpf.Datapath) {
 	h.Helper()
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	if len(release.OwnPrograms(r)) == 0 {
 		h.Fatalf("%+v needs no program", r)
 	}

@@ -28,7 +28,7 @@ func TestReceiverComesWithEnforcement(t *testing.T) {
 			h.network("open", open)
 			lacks := func(id string, want ...bpf.OwnProgram) {
 				t.Helper()
-				if got, err := release.LackedPrograms(d.Maps(), h.attachments(id)[0]); err != nil || !slices.Equal(got, want) {
+				if got, err := release.LackedPrograms(d.Maps(), h.firstOf(id)); err != nil || !slices.Equal(got, want) {
 					t.Errorf("container %s lacks %v, %v; want %v", id, got, err, want)
 				}
 			}

@@ -87,7 +87,7 @@ func TestPassthruIsAlone(t *testing.T) {
 	h.network("thru", "parent = 'PARENT'\nmode = 'passthru'\n")
 	a := h.box("a", "thru")
 	h.mustStart(a)
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	if link := testnet.Run(t, a.ns, "ip", "-d", "-o", "link", "show", "net1"); !strings.Contains(link, r.MAC.String()) || !strings.Contains(link, "mode passthru") {
 		t.Errorf("link of %s: %s", r.MAC, link)
 	}
@@ -113,7 +113,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	if got := h.attachments("a")[0].Addresses[0].String(); got != "192.0.2.4/24" {
+	if got := h.firstOf("a").Addresses[0].String(); got != "192.0.2.4/24" {
 		t.Errorf("address %s, want the next that is free on the LAN", got)
 	}
 	if got := h.records(); strings.Contains(got, "192.0.2.2 ") || strings.Contains(got, "192.0.2.3 ") {
@@ -128,7 +128,7 @@ func TestAnAddressThatTheLANHasIsNotUsed(t *testing.T) {
 	h.unchanged(b, before)
 	c := h.box("c", "blind")
 	h.mustStart(c)
-	if got := h.attachments("c")[0].Addresses[0].String(); got != "192.0.2.2/24" {
+	if got := h.firstOf("c").Addresses[0].String(); got != "192.0.2.2/24" {
 		t.Errorf("address %s, want 192.0.2.2/24: conflict_timeout is 0", got)
 	}
 }
@@ -153,7 +153,7 @@ func TestAConflictWithASlotBeyondTheMaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.mustStart(h.box("a", "lan"))
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	if r.Slot < slots {
 		t.Fatalf("slot %d of %d", r.Slot, slots)
 	}

@@ -15,7 +15,7 @@ func TestReleasedAddressIsReusedLast(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		c := h.box(name, "lan")
 		h.mustStart(c)
-		got = append(got, h.attachments(name)[0].Addresses[0].Addr().String())
+		got = append(got, h.firstOf(name).Addresses[0].Addr().String())
 		h.mustStop(c)
 	}
 	const want = "192.0.2.64 192.0.2.65 192.0.2.66 192.0.2.67 192.0.2.64 192.0.2.65"

@@ -30,7 +30,7 @@ func TestIPvlanSiblingsAttachedBeforeTheAgent(t *testing.T) {
 	}
 	count(release.OwnProgramsDone{}) // there is no agent
 	d := h.datapath()
-	of, to := h.attachments("a")[0], h.attachments("b")[0]
+	of, to := h.firstOf("a"), h.firstOf("b")
 	for _, at := range []*state.Attachment{of, to} {
 		if err := d.Maps().Register(release.Endpoint(at)); err != nil {
 			t.Fatal(err)

@@ -60,7 +60,7 @@ func siblingsAreCounted(t *testing.T, file string) {
 	a, b := h.box("a", "lan"), h.box("b", "lan")
 	h.mustStart(a)
 	h.mustStart(b)
-	of, to := h.attachments("a")[0], h.attachments("b")[0]
+	of, to := h.firstOf("a"), h.firstOf("b")
 	if err := ping(t, a.ns, to.Addresses[0].Addr().String()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,13 @@ func TestStickyKeepsAddressAndMAC(t *testing.T) {
 	h.mustStart(h.box("first", "lan"))
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	had := h.attachments("a")[0]
+	had := h.firstOf("a")
 	h.mustStop(a)
 	h.mustStop(&box{id: "first"}) // a lower address is free now
 
 	again := h.box("a", "lan")
 	h.mustStart(again)
-	if got := h.attachments("a")[0]; got.Addresses[0] != had.Addresses[0] || got.MAC != had.MAC {
+	if got := h.firstOf("a"); got.Addresses[0] != had.Addresses[0] || got.MAC != had.MAC {
 		t.Errorf("%v %s, had %v %s", got.Addresses, got.MAC, had.Addresses, had.MAC)
 	}
 	h.mustStop(again)
@@ -27,7 +27,7 @@ func TestStickyKeepsAddressAndMAC(t *testing.T) {
 	taker := h.box("taker", `[{"name":"lan","ips":["`+had.Addresses[0].Addr().String()+`"],"mac":"`+had.MAC.String()+`"}]`)
 	h.mustStart(taker)
 	h.mustStart(again)
-	if got := h.attachments("a")[0]; got.Addresses[0] == had.Addresses[0] || got.MAC == had.MAC {
+	if got := h.firstOf("a"); got.Addresses[0] == had.Addresses[0] || got.MAC == had.MAC {
 		t.Errorf("%v %s, which another has", got.Addresses, got.MAC)
 	}
 }

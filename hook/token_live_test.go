@@ -43,7 +43,7 @@ func testIPv6Token(t *testing.T, keys string, leased bool) {
 	testnet.Eventually(t, "the container has the address of its token", func() bool {
 		return strings.Contains(ipIn(t, a.ns, "-6 -o addr show net1"), "inet6 2001:db8::53/64")
 	})
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	if r.IPv6Token.String() != "::53" || (len(r.Addresses) == 1) != leased {
 		t.Errorf("record %+v", r)
 	}

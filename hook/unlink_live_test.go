@@ -47,7 +47,7 @@ func TestUnlinkLeavesOthers(t *testing.T) {
 	h.network("lan", lan)
 	b := h.box("a", "lan")
 	h.mustStart(b)
-	r := h.attachments("a")[0]
+	r := h.firstOf("a")
 	if err := Unlink(r.NSID, "berth:of another link"); err != nil {
 		t.Error(err)
 	}

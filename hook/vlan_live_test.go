@@ -58,7 +58,7 @@ func TestVLANOfAVLAN(t *testing.T) {
 	}
 	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40"), "@"+h.parent+":", "vlan protocol 802.1Q id 40")
 	requireContains(t, ipIn(t, testnet.Here(t), "-d link show "+h.parent+".40.41"), "@"+h.parent+".40:", "vlan protocol 802.1Q id 41")
-	if got := h.attachments("b")[0]; got.VLAN != 41 || len(got.Outer) != 1 || got.Outer[0].ID != 40 {
+	if got := h.firstOf("b"); got.VLAN != 41 || len(got.Outer) != 1 || got.Outer[0].ID != 40 {
 		t.Errorf("recorded VLAN %d on %+v, want 41 on 40", got.VLAN, got.Outer)
 	}
 	ipIn(t, h.lan, "link add link wire name w40 up type vlan id 40")
@@ -104,7 +104,7 @@ func TestAlternativeNamesOfAParent(t *testing.T) {
 		for _, networks := range []string{name, `[{"parent":"` + alt + `","subnet":[{"subnet":"192.0.2.0/24"}]}]`} {
 			b := h.box(fmt.Sprint("c", len(ids)), networks)
 			h.mustStart(b)
-			got := h.attachments(b.id)[0]
+			got := h.firstOf(b.id)
 			if got.Parent != h.parent || got.VLAN != 0 || ids[got.Addresses[0].String()] {
 				t.Errorf("by %q: parent %q, VLAN %d, address %s; want %s, none, and an address of its own", alt, got.Parent, got.VLAN, got.Addresses, h.parent)
 			}

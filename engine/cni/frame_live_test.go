@@ -26,7 +26,7 @@ func TestFirstFrameIsCounted(t *testing.T) {
 	r := on(ns, "c1", conf("1.1.0", ""))
 	r.args = "K8S_POD_NAMESPACE=prod-a;K8S_POD_NAME=web"
 	n.must("ADD", r)
-	a := n.Attachments("c1")[0]
+	a := n.FirstOf("c1")
 	if a.Slot == 0 || a.Annotations[podName] != "web" {
 		t.Fatalf("slot %d, names %v", a.Slot, a.Annotations)
 	}

@@ -78,7 +78,7 @@ func TestGCGoesOn(t *testing.T) {
 		r.ifname = fmt.Sprintf("net%d", i)
 		n.must("ADD", r)
 	}
-	unlock, err := n.Store.Hold(t.Context(), n.Attachments("c1")[0].Key())
+	unlock, err := n.Store.Hold(t.Context(), n.FirstOf("c1").Key())
 	if err != nil {
 		t.Fatal(err)
 	}

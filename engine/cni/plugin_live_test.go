@@ -24,7 +24,7 @@ func TestAddCheckDel(t *testing.T) {
 			if err != nil || got.Version() != protocol {
 				t.Fatalf("result %v, %v:\n%s", got, err, out)
 			}
-			a := n.Attachments("c1")[0]
+			a := n.FirstOf("c1")
 			for _, want := range []string{`"192.0.2.2/24"`, `"gateway": "192.0.2.1"`, `"dst": "0.0.0.0/0"`, `"net0"`, `"` + ns.Path() + `"`, `"` + a.MAC.String() + `"`} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %s in the result:\n%s", want, out)
@@ -246,7 +246,7 @@ func TestPodsByMultus(t *testing.T) {
 	r := on(ns, "c1", conf("0.3.1", `, "capabilities": {"ips": true, "mac": true}, "runtimeConfig": {"ips": ["192.0.2.9"], "mac": "02:00:5e:00:53:09"}, "ipam": {}, "dns": {}`))
 	r.args = "IgnoreUnknown=true;" + pod + ";IgnoreUnknown=1;" + pod + ";K8S_POD_MORE=x"
 	out := n.must("ADD", r)
-	a := n.Attachments("c1")[0]
+	a := n.FirstOf("c1")
 	if a.Annotations[podName] != "web" || a.Annotations[podNamespace] != "prod-a" || a.Annotations[podUID] != "u1" {
 		t.Errorf("names %v", a.Annotations)
 	}

@@ -115,6 +115,16 @@ func (h *Host) Attachments(id string) (all []*state.Attachment) {
 	return all
 }
 
+// FirstOf returns the first attachment of a container, which must have one.
+func (h *Host) FirstOf(id string) *state.Attachment {
+	h.Helper()
+	all := h.Attachments(id)
+	if len(all) == 0 {
+		h.Fatalf("container %q has no attachment", id)
+	}
+	return all[0]
+}
+
 // RequireNothing fails the test if there are records or, in one of the namespaces, interfaces.
 func (h *Host) RequireNothing(in ...*testnet.NS) {
 	h.Helper()
