@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,11 +21,27 @@ import (
 type image struct {
 	tree tree
 	plan plan.Plan
+	few  map[string]string // by package, the -test.run pattern of the tests that another kernel skipped
+}
+
+// tests returns the tests of a machine: all of the plan, or those that another kernel skipped.
+func (img *image) tests(whole bool) []plan.Test {
+	if whole {
+		return slices.Clone(img.plan.Tests)
+	}
+	var few []plan.Test
+	for _, t := range img.plan.Tests {
+		if pattern, ok := img.few[t.Package]; ok {
+			t.Args = append(slices.Clone(t.Args), "-test.run="+pattern) // the last pattern counts
+			few = append(few, t)
+		}
+	}
+	return few
 }
 
 // newImage builds the guest in a directory.
 func newImage(ctx context.Context, dir string, o *options) (*image, error) {
-	img := &image{tree: tree{}, plan: plan.Plan{
+	img := &image{tree: tree{}, few: map[string]string{}, plan: plan.Plan{
 		Mark: o.mark, Again: o.again,
 		Env: []string{
 			"PATH=/bin", "HOME=/root", "TMPDIR=/tmp",
@@ -78,6 +95,9 @@ func (img *image) addPackage(ctx context.Context, dir string, o *options, p *tes
 		if pattern, err = p.pattern(); err != nil {
 			return err
 		}
+	}
+	if len(p.skipped) > 0 {
+		img.few[p.ImportPath] = cmp.Or(o.run, exactly(p.skipped))
 	}
 	binary := filepath.Join(dir, strings.ReplaceAll(place, "/", "_")+".test")
 	if err := p.build(ctx, binary); err != nil {
@@ -134,8 +154,8 @@ func ignoreMissing(err error) error {
 // biggest is the maximum size of a copied file, in bytes.
 const biggest = 1 << 20
 
-// write writes the initramfs for a kernel, with a plan of the tests of some packages.
-func (img *image) write(ctx context.Context, k *kernel, packages []string, file string) error {
+// write writes the initramfs for a kernel, with a plan of some tests.
+func (img *image) write(ctx context.Context, k *kernel, tests []plan.Test, file string) error {
 	modules, err := k.modules(ctx)
 	if err != nil {
 		return err
@@ -144,8 +164,7 @@ func (img *image) write(ctx context.Context, k *kernel, packages []string, file 
 	for name, e := range img.tree {
 		whole[name] = e
 	}
-	p.Tests = slices.DeleteFunc(slices.Clone(p.Tests),
-		func(t plan.Test) bool { return !slices.Contains(packages, t.Package) })
+	p.Tests = tests
 	for _, m := range modules {
 		name := "modules/" + m.Name + ".ko"
 		whole.file(name, m.Image)

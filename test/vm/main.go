@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"berth/test/machine"
+	"berth/test/machine/plan"
 	"berth/test/results"
 	"berth/test/suite"
 	debian "berth/test/tree"
@@ -22,6 +23,7 @@ import (
 // options are the options and arguments of the command line.
 type options struct {
 	series   []string
+	whole    []string // those of series that run the live tests of patterns; the others run those of skips alone
 	run      string
 	timeout  time.Duration
 	cache    string
@@ -52,6 +54,8 @@ func parseOptions(args []string) (*options, error) {
 	o := &options{mark: "::" + rand.Text() + " "}
 	fs := flag.NewFlagSet("vm", flag.ExitOnError)
 	series := fs.String("kernel", "6.1,6.12", "kernels, a comma `list` of SERIES, SERIES@SUITE and @SUITE")
+	whole := fs.String("whole", "", "with -skips, a comma `list` of the kernels that run all live tests of the packages; "+
+		"the others run only the tests of -skips and -also (default: all kernels)")
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
@@ -77,10 +81,29 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	o.series, o.patterns = strings.Split(*series, ","), fs.Args()
+	if err := o.chooseWhole(*whole); err != nil {
+		return nil, err
+	}
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("test/vm runs on amd64 only, not on %s", runtime.GOARCH)
 	}
 	return o, nil
+}
+
+// chooseWhole sets the kernels that run all live tests of the packages, by the value of -whole.
+func (o *options) chooseWhole(list string) error {
+	if list == "" {
+		o.whole = o.series
+		return nil
+	}
+	if o.skips == "" {
+		return fmt.Errorf("-whole %s without -skips: the other kernels would run no test", list)
+	}
+	o.whole = strings.Split(list, ",")
+	if i := slices.IndexFunc(o.whole, func(name string) bool { return !slices.Contains(o.series, name) }); i >= 0 {
+		return fmt.Errorf("-whole %s: %q is none of the kernels %q", list, o.whole[i], o.series)
+	}
+	return nil
 }
 
 // testAll reports whether all tests pass under all kernels. The machines run at once, but
@@ -134,11 +157,12 @@ func testOne(ctx context.Context, dir string, o *options, img *image, series str
 	}
 	r := &report{out: os.Stdout, prefix: series + "| ", mark: o.mark, verbose: o.verbose, chosen: o.run != "",
 		bench: o.bench != nil}
-	for _, t := range img.plan.Tests {
+	tests := img.tests(slices.Contains(o.whole, series))
+	for _, t := range tests {
 		r.missing = append(r.missing, t.Package)
 	}
 	start := time.Now()
-	console, busy, err := bootUntilDone(ctx, dir, o, img, k, r)
+	console, busy, err := bootUntilDone(ctx, dir, o, img, tests, k, r)
 	if err != nil {
 		return false, err
 	}
@@ -164,11 +188,12 @@ const boots = 3
 // bootUntilDone boots a machine that runs the packages without a verdict, and another one
 // after a fault of the emulator. It returns the end of the last console, and the processor
 // time of all machines.
-func bootUntilDone(ctx context.Context, dir string, o *options, img *image, k *kernel,
+func bootUntilDone(ctx context.Context, dir string, o *options, img *image, tests []plan.Test, k *kernel,
 	r *report) (console []string, busy time.Duration, err error) {
 	name := filepath.Join(dir, strings.TrimSuffix(r.prefix, "| "))
 	for boot := 1; ; boot++ {
-		if err := img.write(ctx, k, r.missing, name+".cpio"); err != nil {
+		tests = slices.DeleteFunc(tests, func(t plan.Test) bool { return !slices.Contains(r.missing, t.Package) })
+		if err := img.write(ctx, k, tests, name+".cpio"); err != nil {
 			return nil, busy, err
 		}
 		m := newMachine(k, name+".cpio", name+".console", o.timeout)

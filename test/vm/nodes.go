@@ -66,7 +66,7 @@ func testNodes(ctx context.Context, dir string, o *options, img *image) (bool, e
 	for _, series := range []string{o.series[0], o.series[len(o.series)-1]} {
 		k, err := kernels{o.cache}.newestOf(ctx, series)
 		if err == nil {
-			err = img.write(ctx, k, []string{nodesPackage}, nodeImage(dir, k))
+			err = img.write(ctx, k, img.plan.Tests, nodeImage(dir, k))
 		}
 		if err != nil {
 			return false, err

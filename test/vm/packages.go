@@ -165,8 +165,12 @@ func (p *testPackage) pattern() (string, error) {
 			return ".", err
 		}
 	}
-	names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, p.skipped))))
-	return "^(" + strings.Join(names, "|") + ")$", nil
+	return exactly(slices.Concat(names, p.skipped)), nil
+}
+
+// exactly returns the -test.run pattern for exactly the tests of some names.
+func exactly(names []string) string {
+	return "^(" + strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), "|") + ")$"
 }
 
 // testNames returns the tests of a file, by the rule of `go help testfunc`.

@@ -5,10 +5,13 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"berth/internal/testnet"
+	"berth/test/machine/plan"
 	"berth/test/results"
 )
 
@@ -86,5 +89,43 @@ func TestSkippedTestsAreChosen(t *testing.T) {
 	p := &testPackage{ImportPath: pkg, skipped: skipped[pkg], only: true}
 	if got, err := p.pattern(); got != "^(TestA|TestB)$" || err != nil {
 		t.Errorf("pattern %q, %v", got, err)
+	}
+}
+
+func TestOnlyTheWholeKernelsRunAllTests(t *testing.T) {
+	img := &image{few: map[string]string{"berth/hook": exactly([]string{"TestB", "TestA"})}, plan: plan.Plan{Tests: []plan.Test{
+		{Package: "berth/hook", Args: []string{"/tests/hook.test", "-test.run=^(TestA|TestB|TestC)$"}},
+		{Package: "berth/network", Args: []string{"/tests/network.test", "-test.run=."}},
+	}}}
+	if got := img.tests(true); !reflect.DeepEqual(got, img.plan.Tests) {
+		t.Errorf("whole: %+v", got)
+	}
+	want := []plan.Test{{Package: "berth/hook",
+		Args: []string{"/tests/hook.test", "-test.run=^(TestA|TestB|TestC)$", "-test.run=^(TestA|TestB)$"}}}
+	if got := img.tests(false); !reflect.DeepEqual(got, want) {
+		t.Errorf("the tests that another kernel skipped: %+v, want %+v", got, want)
+	}
+}
+
+func TestChooseWhole(t *testing.T) {
+	for _, c := range []struct {
+		list, skips, wantErr string
+		want                 []string
+	}{
+		{want: []string{"6.1", "6.12"}},
+		{skips: "test.json", want: []string{"6.1", "6.12"}},
+		{list: "6.1", skips: "test.json", want: []string{"6.1"}},
+		{list: "6.1", wantErr: "without -skips"},
+		{list: "6.2", skips: "test.json", wantErr: `"6.2" is none of the kernels`},
+	} {
+		o := &options{series: []string{"6.1", "6.12"}, skips: c.skips}
+		err := o.chooseWhole(c.list)
+		if c.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("-whole %q: error %v, want %q", c.list, err, c.wantErr)
+			}
+		} else if err != nil || !slices.Equal(o.whole, c.want) {
+			t.Errorf("-whole %q: %q, %v; want %q", c.list, o.whole, err, c.want)
+		}
 	}
 }
