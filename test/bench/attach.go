@@ -32,20 +32,28 @@ func (b *bench) newHost(name string) (*lab.Host, *lab.Switch, error) {
 	return host, lan, lan.Plug(host.Machine, "eth1")
 }
 
-func benchAttach(b *bench) (*section, error) {
-	host, _, err := b.newHost("attach")
+// enterHost returns a host with the network lan, which does not probe, and an agent, and enters it. stop
+// must be called, also after an error.
+func (b *bench) enterHost(name string) (host *lab.Host, stop func(), err error) {
+	stop = func() {}
+	host, _, err = b.newHost(name)
 	if err != nil {
-		return nil, err
+		return nil, stop, err
 	}
 	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
-		return nil, err
+		return nil, stop, err
 	}
 	agent, err := host.StartAgent("--metrics", "")
 	if err != nil {
-		return nil, err
+		return nil, stop, err
 	}
-	defer agent.Stop()
-	if err := host.Enter(); err != nil {
+	return host, func() { _ = agent.Stop() }, host.Enter() // the host's processes end with the bench
+}
+
+func benchAttach(b *bench) (*section, error) {
+	host, stop, err := b.enterHost("attach")
+	defer stop()
+	if err != nil {
 		return nil, err
 	}
 	peers, err := crowded(host)

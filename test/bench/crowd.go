@@ -16,19 +16,9 @@ import (
 const crowdSize = 100
 
 func benchCrowd(b *bench) (*section, error) {
-	host, _, err := b.newHost("crowd")
+	host, stop, err := b.enterHost("crowd")
+	defer stop()
 	if err != nil {
-		return nil, err
-	}
-	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
-		return nil, err
-	}
-	agent, err := host.StartAgent("--metrics", "")
-	if err != nil {
-		return nil, err
-	}
-	defer agent.Stop()
-	if err := host.Enter(); err != nil {
 		return nil, err
 	}
 	peers := []peer{newBerth(berthAlone, host, onLAN),

@@ -11,12 +11,37 @@ import (
 	"berth/test/lab"
 )
 
-// starter is one way to run a container that ends at once.
+// starter is one way to run a container that ends at once, or that end ends.
 type starter struct {
 	engine  string
 	how     string
 	run     func() error
+	end     func() error // not measured; may be nil
 	sampled durations
+}
+
+// startByTurns measures each way to start in each round. The first one of a round moves on by one.
+func (b *bench) startByTurns(all []*starter) error {
+	rounds := b.rounds + warmUp
+	for round := range rounds {
+		b.step(round, rounds)
+		for i := range all {
+			one := all[(i+round)%len(all)]
+			begin := time.Now()
+			err := one.run()
+			took := time.Since(begin)
+			if err == nil && one.end != nil {
+				err = one.end()
+			}
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", one.engine, one.how, err)
+			}
+			if round >= warmUp {
+				one.sampled = append(one.sampled, took)
+			}
+		}
+	}
+	return nil
 }
 
 // engineSubnet is that of an engine's own macvlan network, on the same parent.
@@ -41,21 +66,10 @@ func benchEngines(b *bench) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	rounds := b.rounds
-	for round := range rounds + warmUp {
-		b.step(round, rounds+warmUp)
-		for i := range all {
-			one := all[(i+round)%len(all)]
-			begin := time.Now()
-			if err := one.run(); err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", one.engine, one.how, err)
-			}
-			if round >= warmUp {
-				one.sampled = append(one.sampled, time.Since(begin))
-			}
-		}
+	if err := b.startByTurns(all); err != nil {
+		return nil, err
 	}
-	return enginesSection(all, left, rounds), nil
+	return enginesSection(all, left, b.rounds), nil
 }
 
 // engineStarters returns the ways of each engine that is installed: its own macvlan first,

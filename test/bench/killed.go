@@ -44,19 +44,9 @@ func victimsOf(host *lab.Host) []victim {
 }
 
 func benchKilled(b *bench) (*section, error) {
-	host, _, err := b.newHost("killed")
+	host, stop, err := b.enterHost("killed")
+	defer stop()
 	if err != nil {
-		return nil, err
-	}
-	if err := host.Network("lan", berthNetwork(berthSubnet, 0)); err != nil {
-		return nil, err
-	}
-	agent, err := host.StartAgent("--metrics", "")
-	if err != nil {
-		return nil, err
-	}
-	defer agent.Stop()
-	if err := host.Enter(); err != nil {
 		return nil, err
 	}
 	kinds := victimsOf(host)

@@ -28,28 +28,26 @@ func benchPods(b *bench) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	kinds := []map[string]string{nil, {"berth/networks": "lan"}} // annotations
-	times := make([]durations, len(kinds))
-	for round := range b.rounds + warmUp {
-		b.step(round, b.rounds+warmUp)
-		for i := range kinds {
-			k := (i + round) % len(kinds)
-			pod := lab.Container{ID: fmt.Sprintf("pod%d-%d", round, k), Args: []string{"sleep", "600"}, Annotations: kinds[k]}
-			begin := time.Now()
-			_, err := node.Start(pod)
-			took := time.Since(begin)
-			if err != nil {
-				return nil, err
-			}
-			if round >= warmUp {
-				times[k] = append(times[k], took)
-			}
-			if err := node.Stop(pod.ID); err != nil {
-				return nil, err
-			}
-		}
+	all := []*starter{
+		podStarter(node, "without an annotation", nil),
+		podStarter(node, "on a network of berth's", map[string]string{"berth/networks": "lan"}),
 	}
-	return podsSection(times[0], times[1], b.rounds), nil
+	if err := b.startByTurns(all); err != nil {
+		return nil, err
+	}
+	return podsSection(all[0].sampled, all[1].sampled, b.rounds), nil
+}
+
+// podStarter returns a way to start pods, one after another, each with one container.
+func podStarter(node *lab.CRI, how string, annotations map[string]string) *starter {
+	n, id := 0, ""
+	run := func() error {
+		n++
+		id = fmt.Sprintf("pod%d-%d", n, len(annotations))
+		_, err := node.Start(lab.Container{ID: id, Args: []string{"sleep", "600"}, Annotations: annotations})
+		return err
+	}
+	return &starter{engine: "containerd", how: how, run: run, end: func() error { return node.Stop(id) }}
 }
 
 // newNode starts containerd with berth-nri on a host of its own, with an agent. stop must be called,
