@@ -36,9 +36,9 @@ func (s *site) wideHost(t *testing.T) {
 	for _, args := range [][]string{
 		{"address", "add", "198.51.100.129/25", "dev", "eth0"},
 		{"neighbour", "replace", "198.51.100.130", "lladdr", routerMAC, "dev", "eth0"},
-		{"route", "add", "203.0.113.0/24", "via", "198.51.100.130"},
+		{"route", "add", "203.0.113.0/25", "via", "198.51.100.130"},
 		{"link", "add", "link", "eth0", "name", "eth0.10", "type", "vlan", "id", "10"},
-		{"address", "add", "198.51.100.1/25", "dev", "eth0.10"},
+		{"address", "add", "203.0.113.129/25", "dev", "eth0.10"},
 		{"link", "set", "eth0.10", "up"},
 	} {
 		_, err := s.neighbor.Run("ip", args...)
@@ -54,9 +54,9 @@ func ownNetworks(l2, l3 []string) []ownNetwork {
 	return []ownNetwork{
 		{"flat", create("ipvlan", "eth1", "192.0.2.0/24", append(l2, "--gateway", "192.0.2.1")...), "eth1", specs.ModeL2,
 			"192.0.2.0/24", "192.0.2.201", true},
-		{"routed", create("ipvlan", "eth2", "203.0.113.0/24", l3...), "eth2", specs.ModeL3, "203.0.113.0/24", "203.0.113.70", false},
-		{"tagged", create("macvlan", "eth1.10", "198.51.100.0/25", "--gateway", "198.51.100.1"), "eth1.10", specs.ModeBridge,
-			"198.51.100.0/25", "198.51.100.70", true},
+		{"routed", create("ipvlan", "eth2", "203.0.113.0/25", l3...), "eth2", specs.ModeL3, "203.0.113.0/25", "203.0.113.70", false},
+		{"tagged", create("macvlan", "eth1.10", "203.0.113.128/25", "--gateway", "203.0.113.129"), "eth1.10", specs.ModeBridge,
+			"203.0.113.128/25", "203.0.113.170", true},
 	}
 }
 
@@ -105,7 +105,7 @@ func (s *site) expectOwnNetworks(t *testing.T, o *owner, all []ownNetwork) {
 func neighborOn(n *ownNetwork) string {
 	switch n.parent {
 	case "eth1.10":
-		return "198.51.100.1"
+		return "203.0.113.129"
 	case "eth2":
 		return "198.51.100.129"
 	}
@@ -171,6 +171,7 @@ func (s *site) expectOwnAdopted(t *testing.T, o *owner, n *ownNetwork) {
 	if isGone := !strings.Contains(links, n.parent+" ") && !strings.Contains(links, n.parent+"@"); isGone != (o.program == specs.EngineDocker && n.parent == "eth1.10") {
 		t.Errorf("after the network %s of %s is removed, the host has\n%s", n.name, o.program, links)
 	} else if isGone {
+		t.Logf("without its parent: %+v, events %+v", findEndpoint(t, s.ps(t), id), s.events(t))
 		must(t, o.Restart(c.ID))
 	}
 	s.expectReached(t, shown.Addresses[0].Addr().String())
@@ -231,4 +232,31 @@ func (s *site) addVLAN(t *testing.T) {
 		_, err := s.Run("ip", args...)
 		must(t, err)
 	}
+}
+
+// TestObservedIPvlanOfNerdctl has networks that nerdctl makes by CNI.
+func TestObservedIPvlanOfNerdctl(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.wideHost(t)
+	s.addVLAN(t)
+	s.agent(t)
+	n := nerdctl(t, s)
+	o := &owner{Engine: n, client: n.Client, program: specs.EngineCNI,
+		start: func(name string, own *ownNetwork) (string, error) {
+			n.Plain = true
+			c := s.sleeper(name)
+			c.Annotations, c.Network = nil, own.name
+			return n.StartWith(c, "--ip", own.address)
+		},
+		adopt: func(t *testing.T, network string) string {
+			file, err := n.NetworkFile(network)
+			must(t, err)
+			return s.adopt(t, "", "--file", file, "--name", "adopted")
+		},
+		move: func(c lab.Container) (string, error) {
+			n.Plain = false
+			return n.Start(c)
+		}}
+	s.expectOwnNetworks(t, o, ownNetworks([]string{"--opt", "mode=l2"}, []string{"--opt", "mode=l3"}))
 }

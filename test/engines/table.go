@@ -48,7 +48,8 @@ var engines = []engine{
 	// make ipvlan names it.
 	{name: "ipvlan", suites: []string{"forky"}, tests: `^TestIPvlanOf|^TestDoctorTriesContainerd$`,
 		tools: []string{"nerdctl"}, machine: true, named: true},
-	{name: "ipvlan-observed", suites: []string{"forky"}, tests: `^TestObservedIPvlanOf`, machine: true, named: true},
+	{name: "ipvlan-observed", suites: []string{"forky"}, tests: `^TestObservedIPvlanOf`, tools: []string{"nerdctl"},
+		machine: true, named: true},
 	// Not engines of containers, but their interfaces are observed. The firmware sends frames.
 	{name: "machines", suites: []string{"trixie"}, tests: `^TestMachinesOf`, packages: []string{
 		"lxc", "libvirt-daemon", "libvirt-daemon-driver-network", "libvirt-daemon-driver-qemu", "libvirt-clients",

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -29,6 +30,19 @@ func (n *Nerdctl) StartDaemon() error {
 
 // networks returns the directory of nerdctl's networks. nerdctl makes one there itself.
 func (n *Nerdctl) networks() string { return filepath.Join(n.dir(), "net.d") }
+
+// NetworkFile returns the file that defines one of nerdctl's own networks.
+func (n *Nerdctl) NetworkFile(name string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(n.networks(), "nerdctl-"+name+".conflist"))
+	nested, _ := filepath.Glob(filepath.Join(n.networks(), "*", "nerdctl-"+name+".conflist")) // of one namespace
+	if files = append(files, nested...); err == nil && len(files) != 1 {
+		err = fmt.Errorf("nerdctl has the files %q of network %q, want one", files, name)
+	}
+	if err != nil {
+		return "", err
+	}
+	return files[0], nil
+}
 
 // Client runs nerdctl.
 func (n *Nerdctl) Client(args ...string) (string, error) {

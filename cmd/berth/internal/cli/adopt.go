@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"berth/agent/names"
 	"berth/internal/config"
 	"berth/internal/foreign"
 	"berth/specs"
@@ -87,8 +86,10 @@ func adopt(ctx context.Context, env *Env, name string, o adoptOptions) error {
 	if err := writeAdopted(env, n, notes, o.dryRun); err != nil {
 		return err
 	}
-	engines := []names.Enricher{names.Docker(c.Agent.Docker), names.Podman(c.Agent.Podman)}
-	moved, err := movedContainers(ctx, engines, holdings, o.keep)
+	if found.Nerdctl {
+		useOwnIDs(holdings)
+	}
+	moved, err := movedContainers(ctx, env.moverNames(ctx, c.Agent.Docker, c.Agent.Podman), holdings, o.keep)
 	if err != nil {
 		return err
 	}

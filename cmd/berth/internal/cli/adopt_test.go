@@ -348,3 +348,36 @@ In CNI's configuration, replace the plugin ipvlan by
 leave the plugins after it (tuning, sbr) as they are, and start its containers again.
 `, newMover(found, &specs.Network{Name: "lan"}).textOf(nil))
 }
+
+// TestAdoptNamesOfNerdctl names the containers as the agent shows them, which nerdctl's own file has not,
+// and by the ID that nerdctl accepts if no agent runs.
+func TestAdoptNamesOfNerdctl(t *testing.T) {
+	w := adoptWorld(t)
+	for path, text := range map[string]string{
+		"etc/cni/net.d/nerdctl-flat.conflist": `{"name":"flat","nerdctlID":"9f","plugins":[{"type":"ipvlan","master":"eth1","mode":"l2",` +
+			`"ipam":{"type":"host-local","ranges":[[{"subnet":"192.0.2.0/24","gateway":"192.0.2.1"}]]}}]}`,
+		"var/lib/cni/networks/flat/192.0.2.201": "my-apps-" + hexA + "\neth0",
+	} {
+		path = filepath.Join(w.env.root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string) {
+		t.Helper()
+		out := w.mustRun("adopt", "cni:flat", "--name", "lan", "--dry-run")
+		if !strings.Contains(out, "\nTo move "+want+", remove it and start it again with\n    nerdctl run --net lan …") {
+			t.Errorf("container %s is not named in\n%s", want, out)
+		}
+	}
+	expect(hexA[:12])
+	shown := sampleEndpoints()[:2]
+	for i, id := range []string{hexB, hexA} {
+		shown[i].ContainerID, shown[i].Name = id, []string{"other", "camera"}[i]
+	}
+	w.startAgent(&backend{names: shown})
+	expect("camera")
+}
