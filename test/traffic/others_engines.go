@@ -113,8 +113,9 @@ func (s *Site) addDocker(add func(Other)) error {
 func (s *Site) addEngine(add func(Other), e lab.Engine, client func(...string) (string, error), berths string) {
 	reconnect := func(o *Other) error {
 		_, left := client("network", "disconnect", engineNetwork, o.ID)
+		stale := o.dropLeftRoute()
 		_, joined := client("network", "connect", engineNetwork, o.ID)
-		return errors.Join(left, joined)
+		return errors.Join(left, stale, joined)
 	}
 	for _, network := range []string{"", berths} {
 		c := lab.Container{Args: []string{"sleep", "infinity"}, Network: engineNetwork}
@@ -131,6 +132,19 @@ func (s *Site) addEngine(add func(Other), e lab.Engine, client func(...string) (
 			return e.Stop(c.ID)
 		})
 	}
+}
+
+// dropLeftRoute deletes the default route that podman leaves when it disconnects a container that is on
+// a network of berth's with the same subnet too. netavark names no interface in its default route, so
+// the kernel takes the first interface with that subnet, which is berth's after a connection; the route
+// then outlives the disconnection, and the next connection fails by "File exists". The same happens
+// with an interface that ip(8) made (netavark 1.17, podman 5.8).
+func (o *Other) dropLeftRoute() error {
+	if !o.hasBerths {
+		return nil
+	}
+	_, err := o.IP("-4", "route", "flush", "exact", "default", "dev", berthsName)
+	return err
 }
 
 // startBy starts a container by an engine or, if it has started before, restarts it.
