@@ -83,7 +83,7 @@ func (s *Site) leaseToo(o *Other) error {
 // change gives the interface of a container another MAC and a second address, and takes that away
 // again, as an administrator may.
 func (o *Other) change(round, number byte) error {
-	more := netip.AddrFrom4([4]byte{192, 0, 2, 224 + number%8}).String() + "/32"
+	more := netip.AddrFrom4([4]byte{192, 0, 2, 8 + number%8}).String() + "/32"
 	for _, args := range [][]string{
 		{"link", "set", o.IfName, "address", fmt.Sprintf("02:00:5e:00:%02x:%02x", 0x60+number, round)},
 		{"address", "add", more, "dev", o.IfName},

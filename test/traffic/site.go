@@ -193,11 +193,12 @@ func (s *Site) supports(kind string) bool {
 	return err == nil
 }
 
-// startDHCP starts a DHCP server on the router.
+// startDHCP starts a DHCP server on the router. It has an address for each round of two minutes, the time
+// of a lease, as BusyBox's server keeps an address that a client has released until its lease ends.
 func (s *Site) startDHCP() error {
 	dir := filepath.Join(s.Host.Dir, "dhcp")
-	conf := fmt.Sprintf("start 192.0.2.200\nend 192.0.2.220\ninterface eth0\nlease_file %[1]s/leases\npidfile %[1]s/pid\n"+
-		"opt subnet 255.255.255.0\nopt router %[2]s\nopt lease 600\n", dir, routerV4)
+	conf := fmt.Sprintf("start 192.0.2.200\nend 192.0.2.254\ninterface eth0\nlease_file %[1]s/leases\npidfile %[1]s/pid\n"+
+		"opt subnet 255.255.255.0\nopt router %[2]s\nopt lease 120\n", dir, routerV4)
 	script := "#!/bin/sh\n[ \"$1\" != bound ] && [ \"$1\" != renew ] || ip address replace $ip/24 dev $interface\n"
 	err := errors.Join(os.MkdirAll(dir, 0o755),
 		os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o644),
