@@ -28,6 +28,7 @@ type scan struct {
 	parents map[int]string                // the names of the parents that are observed
 	holders map[int]observe.Holder        // by NSID; only those of the namespaces that were searched
 	guests  map[specs.MAC]observe.Holder  // of the host's macvtap interfaces; only those that were searched and found
+	held    map[int]*state.Attachment     // by NSID: a known record with a holder; nil if all namespaces were searched
 	renewed map[int]bool                  // the NSIDs that another namespace has now
 	unheard bool                          // the end of a namespace may have been missed
 	now     time.Time
@@ -96,8 +97,11 @@ func equalObserved(a, b *state.Attachment) bool {
 // the known ones, and are not kept.
 func (s *scan) recordOf(i *observe.Interface, parent string) state.Attachment {
 	l := &i.Link
-	holder, _ := s.holderOf(i)
+	holder, looked := s.holderOf(i)
 	id, name := holderNames(i.NSID, holder)
+	if known := s.heldBy(i.NSID); known != nil && !looked {
+		id, name = known.Containers[0], known.Holder
+	}
 	return state.Attachment{
 		Observed: true, NSID: i.NSID, LinkIndex: l.Index, Containers: []string{id}, Holder: name,
 		Driver: l.Driver, Mode: l.Mode, IPvlanFlag: l.Flag, Parent: parent, ParentIndex: l.ParentIndex,
@@ -123,6 +127,14 @@ func (s *scan) holderOf(i *observe.Interface) (h observe.Holder, looked bool) {
 		h, looked = s.holders[i.NSID]
 	}
 	return h, looked
+}
+
+// heldBy returns a known record with a holder in a namespace that was not searched, or nil.
+func (s *scan) heldBy(nsid int) *state.Attachment {
+	if s.renewed[nsid] || nsid == observe.Host {
+		return nil
+	}
+	return s.held[nsid]
 }
 
 // hasLastingHolder reports whether the container or machine of an observed interface is known.

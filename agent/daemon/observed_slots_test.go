@@ -15,7 +15,7 @@ import (
 func TestUncountedInterfaceIsCountedLater(t *testing.T) {
 	ctx := t.Context()
 	a := &Agent{store: state.Open(t.TempDir() + "/state"), config: specs.Agent{MaxEndpoints: 3}} // one is left to attachments
-	o := &observer{a: a, known: make(map[string]*state.Attachment)}
+	o := &observer{a: a, known: make(map[string]*state.Attachment), held: make(map[int]*state.Attachment)}
 	one, two, three := seen(2, "one", macA), seen(3, "two", macB), seen(4, "three", macB)
 	for _, is := range planOf(nil, one, two, three).created {
 		mustSucceed(t, o.createRecords(ctx, nil, []*state.Attachment{is}))
@@ -51,7 +51,7 @@ func TestCookieOfAnObservedInterface(t *testing.T) {
 	ctx := t.Context()
 	a := &Agent{store: state.Open(t.TempDir() + "/state"), log: slog.New(slog.DiscardHandler)}
 	found, failure := uint64(0), error(nil)
-	o := &observer{a: a, known: make(map[string]*state.Attachment),
+	o := &observer{a: a, known: make(map[string]*state.Attachment), held: make(map[int]*state.Attachment),
 		cookieOf: func(*bpf.Maps, int, specs.MAC) (uint64, error) { return found, failure }}
 	want := func(cookie uint64) {
 		t.Helper()
@@ -90,7 +90,7 @@ func TestCookieOfAnObservedInterface(t *testing.T) {
 func TestAChangeThatFailsHoldsUpNoOther(t *testing.T) {
 	ctx := t.Context()
 	a := &Agent{store: state.Open(t.TempDir() + "/state"), config: specs.Agent{MaxEndpoints: 1}, observed: newObservedAddresses()}
-	o := &observer{a: a, known: make(map[string]*state.Attachment), cookieOf: (*bpf.Maps).CookieOf}
+	o := &observer{a: a, known: make(map[string]*state.Attachment), held: make(map[int]*state.Attachment), cookieOf: (*bpf.Maps).CookieOf}
 	one, two := seen(2, "one", macA), seen(3, "two", macB)
 	for _, is := range planOf(nil, one, two).created {
 		mustSucceed(t, o.createRecords(ctx, nil, []*state.Attachment{is}))

@@ -248,3 +248,52 @@ func TestPartyOfAnObservedInterface(t *testing.T) {
 		t.Errorf("party %+v", p)
 	}
 }
+
+// TestNewInterfaceOfAKnownNamespace has the holder of the known interfaces without a search, unless the
+// namespace is another one now or no holder is known.
+func TestNewInterfaceOfAKnownNamespace(t *testing.T) {
+	known := knownOf(planOf(nil, seen(2, "eth0", macA)))
+	for name, c := range map[string]struct {
+		change  func(*state.Attachment)
+		renewed map[int]bool
+		want    string // the ID of the new interface's holder
+	}{
+		"process":         {want: "pid:31"},
+		"container":       {change: func(at *state.Attachment) { at.Containers = []string{"web"} }, want: "web"},
+		"other namespace": {renewed: map[int]bool{5: true}, want: "nsid:5"},
+		"no holder":       {change: func(at *state.Attachment) { at.Holder = "" }, want: "nsid:5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			o := &observer{known: make(map[string]*state.Attachment), held: make(map[int]*state.Attachment), holdersAt: now.Add(time.Hour)}
+			for _, at := range known {
+				is := *at
+				if is.Created = now; c.change != nil {
+					c.change(&is)
+				}
+				o.noteRecord(&is)
+			}
+			fresh := seen(3, "eth1", macB)
+			s := scan{found: []*observe.Interface{&fresh}, own: func(*observe.Interface) bool { return false },
+				parents: map[int]string{4: "eth1"}, now: now, renewed: c.renewed}
+			if c.want == "nsid:5" { // a search finds nothing: there is no such namespace
+				o.host = strictHandle(t)
+			}
+			o.findHolders(&s, false)
+			p := planObserved(s, o.known)
+			if len(p.created) != 1 || p.created[0].Containers[0] != c.want {
+				t.Errorf("created %+v, want the holder %s", p.created, c.want)
+			}
+		})
+	}
+}
+
+func strictHandle(t *testing.T) *network.Handle {
+	t.Helper()
+	h, err := network.NewStrictHandle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}

@@ -48,6 +48,7 @@ type observer struct {
 	scanner    *observe.Scanner
 	namespaces *observe.Namespaces
 	known      map[string]*state.Attachment // the live records, without the names that the namer adds
+	held       map[int]*state.Attachment    // by NSID: a live record with a holder
 	holdersAt  time.Time                    // of the next search for holders
 	newest     time.Time                    // of the last record that was created
 	rescanAt   time.Time                    // of the next reading of all namespaces, without a notification
@@ -68,6 +69,7 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 		return nil, err
 	}
 	o := &observer{a: a, host: host, namespaces: observe.NewNamespaces(host), known: make(map[string]*state.Attachment),
+		held:     make(map[int]*state.Attachment),
 		cookieOf: (*bpf.Maps).CookieOf, wakes: make(chan struct{}, 1), news: newNews(), late: make(map[int]bool)}
 	o.news.every, o.news.unheard = true, true
 	if o.scanner, err = observe.NewScanner(host); err == nil {
@@ -91,8 +93,30 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 // noteRecord remembers a live record.
 func (o *observer) noteRecord(at *state.Attachment) {
 	o.known[at.Key()] = at
+	o.noteHolder(at)
 	if at.Created.After(o.newest) {
 		o.newest = at.Created
+	}
+}
+
+// noteHolder remembers a record whose holder the new interfaces of its namespace have: the first with a
+// holder, until one has a container or machine.
+func (o *observer) noteHolder(at *state.Attachment) {
+	had := o.held[at.NSID]
+	switch {
+	case had != nil && had.LinkIndex != at.LinkIndex && (hasLastingHolder(had) || !hasLastingHolder(at)):
+	case hasLastingHolder(at) || at.Holder != "":
+		o.held[at.NSID] = at
+	default:
+		delete(o.held, at.NSID)
+	}
+}
+
+// forgetRecord forgets a record that has ended.
+func (o *observer) forgetRecord(at *state.Attachment) {
+	delete(o.known, at.Key())
+	if had := o.held[at.NSID]; had != nil && had.LinkIndex == at.LinkIndex {
+		delete(o.held, at.NSID)
 	}
 }
 
@@ -208,17 +232,21 @@ func (o *observer) formerAddresses(p *observedPlan) (all []netip.Addr) {
 }
 
 // findHolders searches for the holders of the namespaces with a new interface, or with one
-// whose container is not known, and for the virtual machines behind macvtap interfaces.
+// whose container is not known, and for the virtual machines behind macvtap interfaces. Between two
+// searches a new interface has the holder of the known ones in its namespace.
 func (o *observer) findHolders(s *scan, every bool) {
 	search := o.wantsHolders() || every
 	namespaces, cards := make(map[int]int), make(map[specs.MAC]bool)
+	if !search && !s.unheard {
+		s.held = o.held
+	}
 	for _, one := range s.found {
 		if _, observed := s.parents[one.Link.ParentIndex]; !observed || s.own(one) {
 			continue
 		}
 		was := o.known[(&state.Attachment{Observed: true, NSID: one.NSID, LinkIndex: one.Link.Index}).Key()]
 		switch {
-		case was == nil && !one.Link.Up, was != nil && (!search || hasLastingHolder(was)):
+		case was == nil && (!one.Link.Up || s.heldBy(one.NSID) != nil), was != nil && (!search || hasLastingHolder(was)):
 		case one.NSID != observe.Host:
 			namespaces[one.NSID] = holderPID(was)
 		case one.Link.Tap:

@@ -51,7 +51,7 @@ func (o *observer) endRecords(ctx context.Context, some []*state.Attachment) err
 		return fmt.Errorf("end the records of observed interfaces: %w", err)
 	}
 	for _, was := range some {
-		delete(o.known, was.Key())
+		o.forgetRecord(was)
 		o.a.observed.noteAddresses(was.Key(), nil)
 	}
 	return nil

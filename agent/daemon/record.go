@@ -30,14 +30,15 @@ type record struct {
 	past        *past // nil if there are none
 	rare        *rare // nil if there are none
 	slot        uint32
-	sibling     bool // whether its interface needs the sibling program
-	ingress     bool // whether it needs a program on the ingress of its interface, if its parent enforces
-	apart       bool // its ipvlan flag forbids unicast frames between siblings
-	enforces    bool // its network enforces rules
-	noHeal      bool // its network has heal = false
-	lost        bool // its interface is being made again
-	observed    bool // berth did not create the interface
-	unnamed     bool // whether its engine was not asked yet for one of its containers
+	turn        uint32 // number of the reading that found it last; belongs to the records
+	sibling     bool   // whether its interface needs the sibling program
+	ingress     bool   // whether it needs a program on the ingress of its interface, if its parent enforces
+	apart       bool   // its ipvlan flag forbids unicast frames between siblings
+	enforces    bool   // its network enforces rules
+	noHeal      bool   // its network has heal = false
+	lost        bool   // its interface is being made again
+	observed    bool   // berth did not create the interface
+	unnamed     bool   // whether its engine was not asked yet for one of its containers
 
 	compared   atomic.Bool   // whether the interface was compared with this record
 	asked      atomic.Bool   // the engines were asked for its names
@@ -197,5 +198,8 @@ func (r *record) inheritFrom(old *record) {
 // bySeries orders records for a snapshot: those of one series beside each other, the newest
 // first.
 func bySeries(a, b *record) int {
-	return cmp.Or(cmp.Compare(a.Series(), b.Series()), cmp.Compare(b.Created, a.Created))
+	if order := cmp.Compare(a.Series(), b.Series()); order != 0 {
+		return order
+	}
+	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(a.storedKey, b.storedKey))
 }

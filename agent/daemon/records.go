@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -29,13 +30,17 @@ type records struct {
 	seed   maphash.Seed
 	emit   func(specs.Event) // receives the events of leases; nil if they are not wanted
 
-	mu   sync.Mutex
-	last reading
-	in   intern
+	mu       sync.Mutex
+	last     reading
+	in       intern
+	byKey    map[string]*record // those of the last reading, by storedKey
+	arranged *reading           // of these, their order and series; nil if a reading has failed
+	turn     uint32             // number of the last reading
 }
 
 func newRecords(store *state.Store, format *metrics.Format, log *slog.Logger) *records {
-	return &records{store: store, log: log, format: format, seed: maphash.MakeSeed(), in: make(intern)}
+	return &records{store: store, log: log, format: format, seed: maphash.MakeSeed(), in: make(intern),
+		byKey: make(map[string]*record)}
 }
 
 // reading is the set of records at one time.
@@ -96,7 +101,6 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 			return err
 		}
 		now.dhcp = tx.DHCPMessages()
-		now.arrangeSeries(r.format.Max)
 		return fn(&now)
 	})
 	if err != nil {
@@ -106,38 +110,87 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 	return now, nil
 }
 
-// decodeRecords reads all records; it does not decode those that are unchanged.
+// decodeRecords reads all records; it does not decode those that are unchanged. It sets the
+// reading's records and their series. If none has changed, it sets those of the former reading.
 func (r *records) decodeRecords(tx *state.Tx, now *reading) {
-	before := make(map[string]*record, len(r.last.all))
-	for _, old := range r.last.all {
-		before[old.storedKey] = old
+	before := r.arranged
+	r.arranged = nil // until all are read: damage to the database ends the reading
+	if before == nil {
+		before = &reading{all: slices.SortedFunc(maps.Values(r.byKey), bySeries)}
 	}
-	now.all = make([]*record, 0, len(before)+1)
+	r.turn++
+	var fresh []*record
+	read := 0
 	for key, stored := range tx.Stored() {
-		old, sum := before[string(key)], maphash.Bytes(r.seed, stored)
+		old, sum := r.byKey[string(key)], maphash.Bytes(r.seed, stored)
 		if old != nil && old.sum == sum {
-			now.all = append(now.all, old)
-			continue
+			old.turn = r.turn
+			read++
+		} else if one := r.decodeRecord(key, stored, old); one != nil {
+			one.sum, one.turn = sum, r.turn
+			r.byKey[one.storedKey] = one
+			fresh = append(fresh, one)
+			read++
 		}
-		a, err := state.Decode(key, stored)
-		if err != nil {
-			r.log.Warn("record skipped: it cannot be decoded", "error", err)
-			continue
-		}
-		one := newRecord(a, r.in)
-		one.sum, one.storedKey = sum, string(key)
-		if one.storedKey == one.key { // equal strings share their memory
-			one.key = one.storedKey
-		}
-		one.inheritFrom(old)
-		for _, e := range append(leaseEvents(old, one), healEvents(old, one)...) {
-			if r.emit != nil {
-				r.emit(e)
-			}
-		}
-		r.format.Prepare(&one.Endpoint)
-		now.all = append(now.all, one)
 	}
+	if len(fresh) > 0 || len(before.all) != read || before.series == nil {
+		r.forgetGone(read)
+		before = arrange(mergeRecords(before.all, fresh, r.turn), r.format.Max)
+	}
+	r.arranged = before
+	now.all, now.series, now.bySlot = before.all, before.series, before.bySlot
+}
+
+// decodeRecord returns the record of an attachment, or nil if it cannot be decoded. old is its former
+// record, or nil.
+func (r *records) decodeRecord(key, stored []byte, old *record) *record {
+	a, err := state.Decode(key, stored)
+	if err != nil {
+		r.log.Warn("record skipped: it cannot be decoded", "error", err)
+		return nil
+	}
+	one := newRecord(a, r.in)
+	if old != nil {
+		one.storedKey = old.storedKey
+	} else {
+		one.storedKey = string(key)
+	}
+	if one.storedKey == one.key { // equal strings share their memory
+		one.key = one.storedKey
+	}
+	one.inheritFrom(old)
+	for _, e := range append(leaseEvents(old, one), healEvents(old, one)...) {
+		if r.emit != nil {
+			r.emit(e)
+		}
+	}
+	r.format.Prepare(&one.Endpoint)
+	return one
+}
+
+// forgetGone forgets the records that the reading has not found; it has found a number of them.
+func (r *records) forgetGone(found int) {
+	if len(r.byKey) == found {
+		return
+	}
+	maps.DeleteFunc(r.byKey, func(_ string, one *record) bool { return one.turn != r.turn })
+}
+
+// mergeRecords returns those records of a reading that the reading with a number has found too, and the
+// fresh ones. The former are in the order of bySeries, and so is the result.
+func mergeRecords(former, fresh []*record, turn uint32) []*record {
+	slices.SortFunc(fresh, bySeries)
+	all := make([]*record, 0, len(former)+len(fresh))
+	for _, one := range former {
+		if one.turn != turn {
+			continue
+		}
+		for len(fresh) > 0 && bySeries(fresh[0], one) < 0 {
+			all, fresh = append(all, fresh[0]), fresh[1:]
+		}
+		all = append(all, one)
+	}
+	return append(all, fresh...)
 }
 
 func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) {
@@ -149,10 +202,11 @@ func prunedViolations(tx *state.Tx) (map[metrics.Violation]specs.Broken, error) 
 	return pruned, err
 }
 
-// arrangeSeries sorts the records, and chooses the series to show if there are more than most:
-// live ones first, then the oldest, so that a shown series stays shown.
-func (r *reading) arrangeSeries(most int) {
-	slices.SortFunc(r.all, bySeries)
+// arrange returns a reading of records, which are in the order of bySeries, with their series and slots.
+// If there are more than most series, it chooses those to show: live ones first, then the oldest, so that
+// a shown series stays shown.
+func arrange(all []*record, most int) *reading {
+	r := &reading{all: all, series: make([]series, 0, len(all))}
 	slots := uint32(0)
 	for i, one := range r.all {
 		if i == 0 || r.all[i-1].Series() != one.Series() {
@@ -173,6 +227,7 @@ func (r *reading) arrangeSeries(most int) {
 	if len(r.series) > most {
 		r.hideSeries(most)
 	}
+	return r
 }
 
 // hideSeries marks the series beyond the bound.

@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -116,7 +118,7 @@ func TestRecordsAreDecodedWhenTheyChange(t *testing.T) {
 
 // arrangedReading returns an arranged reading of runs as "container created ended".
 func arrangedReading(most int, runs ...[3]any) *reading {
-	r := new(reading)
+	var all []*record
 	for _, run := range runs {
 		one := &record{ended: int64(run[2].(int)), phase: specs.PhaseAttached}
 		one.ContainerID, one.Created = run[0].(string), int64(run[1].(int))
@@ -124,10 +126,9 @@ func arrangedReading(most int, runs ...[3]any) *reading {
 			one.phase = specs.PhaseEnded
 		}
 		testFormat().Prepare(&one.Endpoint)
-		r.all = append(r.all, one)
+		all = append(all, one)
 	}
-	r.arrangeSeries(most)
-	return r
+	return arrange(mergeRecords(nil, all, 0), most)
 }
 
 func TestTheFirstAttachedAreShown(t *testing.T) {
@@ -206,6 +207,56 @@ func TestRoundsReachEveryRecord(t *testing.T) {
 	for _, n := range []int{registerRound + 1, registerRound, 3, 0} {
 		if some := nextRound(all[:n], &turn); len(some) != min(n, registerRound) {
 			t.Errorf("a round of %d records of %d", len(some), n)
+		}
+	}
+}
+
+// TestReadingsAreThoseOfANewReader compares the readings of random changes, each of which begins with the
+// one before, with those of a reader that decodes everything.
+func TestReadingsAreThoseOfANewReader(t *testing.T) {
+	store := state.Open(filepath.Join(t.TempDir(), "state"))
+	r, random := newRecords(store, testFormat(), slog.New(slog.DiscardHandler)), rand.New(rand.NewPCG(1, 2))
+	change := func(tx *state.Tx) error {
+		for range random.IntN(4) {
+			at := &state.Attachment{Cookie: random.Uint64N(9), Interface: "net1", Slot: uint32(1 + random.IntN(9)),
+				Containers: []string{fmt.Sprint("c", random.IntN(5))}, Phase: specs.PhaseAttached, Created: time.Unix(random.Int64N(9), 0)}
+			if random.IntN(3) == 0 {
+				at.Phase, at.Ended = specs.PhaseEnded, time.Unix(random.Int64N(99), 0)
+			}
+			if err := tx.Put(at); err != nil {
+				return err
+			}
+		}
+		if random.IntN(8) == 0 {
+			_, err := tx.Prune(time.Unix(50, 0), 9)
+			return err
+		}
+		return nil
+	}
+	text := func(now reading) string {
+		var b strings.Builder
+		for _, one := range now.all {
+			fmt.Fprintln(&b, one.Series(), one.Created, one.storedKey, one.sum == 0, one.phase, one.ended, one.slot)
+		}
+		return fmt.Sprint(b.String(), now.series)
+	}
+	failed := errors.New("the reader of a reading fails")
+	for i := range 300 {
+		if err := store.Update(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 == 0 {
+			if err := r.readExclusively(t.Context(), func(*reading) error { return failed }); !errors.Is(err, failed) {
+				t.Fatalf("%v, want %v", err, failed)
+			}
+		}
+		if i%7 == 0 {
+			r.arranged = nil // as if the database had been damaged
+		}
+		got, err := r.currentReading(t.Context())
+		want, errAnew := newRecords(store, testFormat(), slog.New(slog.DiscardHandler)).currentReading(t.Context())
+		if err != nil || errAnew != nil || text(got) != text(want) {
+			t.Fatalf("change %d: %v, %v\n%s\nwant\n%s", i, err, errAnew, text(got), text(want))
 		}
 	}
 }

@@ -121,12 +121,30 @@ func (s *Scanner) ScanLink(nsid, index int) error {
 	if err != nil && !network.IsGone(err) {
 		return fmt.Errorf("scan an interface: %w", err)
 	}
-	others := slices.DeleteFunc(slices.Clone(s.seen[nsid]), func(i Interface) bool { return i.Link.Index == index })
-	if err == nil {
-		others = append(others, found...)
+	if err != nil {
+		found = nil
 	}
-	s.replace(nsid, others)
+	s.replaceLink(nsid, index, found)
 	return nil
+}
+
+// replaceLink replaces a link of a namespace by those found, in place: a namespace may have thousands of
+// links.
+func (s *Scanner) replaceLink(nsid, index int, found []Interface) {
+	all := s.seen[nsid]
+	at := 0
+	for at < len(all) && all[at].Link.Index != index {
+		at++
+	}
+	switch {
+	case at == len(all):
+		all = append(all, found...)
+	case len(found) == 0:
+		all = slices.Delete(all, at, at+1)
+	default:
+		all[at] = found[0]
+	}
+	s.replace(nsid, all)
 }
 
 // hostOr returns [Host] for the ID of the host's own namespace, and other IDs as they are.
@@ -203,7 +221,7 @@ func usedAddresses(all []network.AddressInfo) map[int][]netip.Prefix {
 }
 
 // Interfaces returns the interfaces as read last, ordered by namespace and index. They must not
-// be changed.
+// be changed, and are valid until the next scan.
 func (s *Scanner) Interfaces() []*Interface {
 	var all []*Interface
 	for _, some := range s.seen {
