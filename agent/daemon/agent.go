@@ -33,13 +33,14 @@ type Options struct {
 
 // The agent reconciles everything each resync, and each inspection checks whether the
 // programs still get every frame, as the kernel sends no notification of that. Wakes gather
-// for minInterval after a reconciliation. Pins are checked pinsSettle after their last
+// for some time before a reconciliation: a hook writes several files, and would wait for a processor
+// if the agent worked meanwhile. Pins are checked pinsSettle after their last
 // change, as a removal takes a moment. An answer waits at most answerWithin for a
 // reconciliation.
 const (
 	resync       = 30 * time.Second
 	inspection   = 5 * time.Second
-	minInterval  = 20 * time.Millisecond
+	gather       = 20 * time.Millisecond
 	pinsSettle   = 200 * time.Millisecond
 	answerWithin = 8 * time.Second
 )
@@ -163,6 +164,7 @@ func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Grou
 	tick, look := time.NewTicker(resync), time.NewTicker(inspection)
 	defer tick.Stop()
 	defer look.Stop()
+	var gathered <-chan time.Time // nil unless a wake is pending
 	for {
 		select {
 		case <-ctx.Done():
@@ -174,11 +176,13 @@ func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Grou
 			a.reconcile(ctx, watch)
 			r.done <- err
 		case <-a.wakes:
+			gathered = afterGather(gathered)
+		case <-gathered:
+			gathered = nil
 			if err := g.Check(); err != nil {
 				return err
 			}
 			a.reconcile(ctx, watch)
-			a.awaitBurst(ctx)
 		case <-look.C:
 			a.reconcile(ctx, watch)
 		case <-tick.C:
@@ -196,6 +200,14 @@ func (a *Agent) reconcileLoop(ctx context.Context, watch *watcher, g ground.Grou
 	}
 }
 
+// afterGather returns pending, or if that is nil, a channel that receives once wakes have gathered.
+func afterGather(pending <-chan time.Time) <-chan time.Time {
+	if pending == nil {
+		return time.After(gather)
+	}
+	return pending
+}
+
 // resyncAll reconciles everything.
 func (a *Agent) resyncAll(ctx context.Context, watch *watcher, g ground.Ground) error {
 	if err := g.Check(); err != nil {
@@ -205,12 +217,4 @@ func (a *Agent) resyncAll(ctx context.Context, watch *watcher, g ground.Ground) 
 	a.drift.scheduleRound()
 	a.reconcile(ctx, watch)
 	return nil
-}
-
-// awaitBurst waits a moment, so that a burst of wakes costs one reconciliation.
-func (a *Agent) awaitBurst(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(minInterval):
-	}
 }
