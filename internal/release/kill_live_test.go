@@ -25,6 +25,7 @@ const (
 	killAt    = "BERTH_TEST_KILL_AT" // before call N/2 to the kernel (even) or after it (odd)
 	killDir   = "BERTH_TEST_KILL_STATE"
 	killBPFFS = "BERTH_TEST_KILL_BPFFS"
+	killStop  = "BERTH_TEST_KILL_STOP" // if set, by Stop instead of Container
 )
 
 // dieHalfway releases and drains, and returns the number of its calls if it survives.
@@ -43,7 +44,13 @@ func dieHalfway() string {
 	}
 	k := &killer{Links: host, countMaps: m, at: at}
 	r := &Releaser{Store: state.Open(os.Getenv(killDir)), Host: k, openMaps: func() (countMaps, error) { return k, nil }}
-	err = errors.Join(r.Container(context.Background(), "c"), r.drainToEnd(context.Background()))
+	if os.Getenv(killStop) != "" {
+		_, stopErr, collectErr := r.Stop(context.Background(), "c", 0)
+		err = errors.Join(stopErr, collectErr)
+	} else {
+		err = r.Container(context.Background(), "c")
+	}
+	err = errors.Join(err, r.drainToEnd(context.Background()))
 	return fmt.Sprintf("%d calls, error %v", k.calls, err)
 }
 
@@ -69,6 +76,11 @@ func (k *killer) killAround(call func()) {
 func (k *killer) LinkIn(nsid int, name string) (l network.LinkInfo, err error) {
 	k.killAround(func() { l, err = k.Links.LinkIn(nsid, name) })
 	return l, err
+}
+
+func (k *killer) HoldsMAC(parentIndex int, mac specs.MAC) (is bool, err error) {
+	k.killAround(func() { is, err = k.Links.HoldsMAC(parentIndex, mac) })
+	return is, err
 }
 
 func (k *killer) DeleteIn(nsid int, name string) (err error) {
@@ -136,9 +148,29 @@ func TestKilledAtEveryVLANStep(t *testing.T) {
 	killedAtEach(t, newVLANScene, deletes, deletes, calls)
 }
 
+// TestKilledAtEveryStepOfStop does the same for the end of a container whose namespace has ended.
+func TestKilledAtEveryStepOfStop(t *testing.T) {
+	t.Parallel()
+	const calls = 6 // find, the parent's MACs, unregister, counters, violations, zero
+	killedAtEach(t, newDeadScene, 1, calls, calls, killStop+"=1")
+}
+
+// newDeadScene returns a scene whose namespace has ended.
+func newDeadScene(t *testing.T) *scene {
+	x := newLinkScene(t, testnet.Namespace(t), 0) // no other test uses the IDs of this namespace
+	must(t, x.container.Close())
+	testnet.Eventually(t, "the namespace is dead", func() bool {
+		_, err := x.host.LinkIn(x.a.NSID, "net1")
+		up, macErr := x.host.HoldsMAC(x.a.ParentIndex, x.a.MAC)
+		must(t, macErr)
+		return errors.Is(err, network.ErrNoNamespace) && !up
+	})
+	return x
+}
+
 // killedAtEach kills before and after each call from the first to the last of those
 // that a release makes, and finally not at all.
-func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, calls int) {
+func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, calls int, env ...string) {
 	points := []int{2*calls + 2}
 	for at := 2 * first; at <= 2*last+1; at++ {
 		points = append(points, at)
@@ -150,7 +182,10 @@ func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, call
 			cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 			cmd.Env = append(os.Environ(), killAt+"="+strconv.Itoa(at),
 				killDir+"="+filepath.Dir(x.store.Dir()), killBPFFS+"="+x.bpffs)
-			out, err := cmd.CombinedOutput()
+			cmd.Env = append(cmd.Env, env...)
+			var out []byte
+			var err error
+			testnet.In(t, x.home, func() { out, err = cmd.CombinedOutput() })
 			var died *exec.ExitError
 			switch killed := errors.As(err, &died) && died.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL; {
 			case at <= 2*calls+1 && !killed:

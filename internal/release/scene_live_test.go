@@ -24,6 +24,7 @@ type scene struct {
 	host      *network.Handle
 	maps      *bpf.Maps
 	container *testnet.NS
+	home      *testnet.NS // the host's namespace
 	trunk     string
 	vlan      int // VLAN that berth made, or 0
 	a         *state.Attachment
@@ -38,7 +39,7 @@ func newVLANScene(t *testing.T) *scene { return newLinkScene(t, testnet.Here(t),
 func newLinkScene(t *testing.T, home *testnet.NS, vlan int) *scene {
 	t.Helper()
 	testnet.Need(t, testnet.Macvlan)
-	x := &scene{store: newStore(t), container: testnet.Namespace(t), trunk: testnet.Unique("par"), vlan: vlan}
+	x := &scene{store: newStore(t), container: testnet.Namespace(t), home: home, trunk: testnet.Unique("par"), vlan: vlan}
 	testnet.Veth(t, x.trunk, home, testnet.Unique("lan"), testnet.Namespace(t))
 	var err error
 	testnet.In(t, home, func() { x.host, err = network.NewHandle() })
