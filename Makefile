@@ -33,18 +33,20 @@ export BERTH_TEST_REQUIRE ?= root,macvlan,types
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t12
 
-# Go's runtime samples allocations from the start of a program, which costs each start of
-# berth-hook 5 pages. A //go:debug line cannot switch that off, so the linker sets it.
+# QUICK are the programs that an engine starts for each container and waits for. Go's runtime
+# samples allocations from the start of a program, which costs each start of
+# them 5 pages. A //go:debug line cannot switch that off, so the linker sets it.
 # scripts/release.sh has the same.
+QUICK     := ./cmd/berth-hook ./cmd/berth-cni ./cmd/berth-netavark
 HOOK_LINK := -X runtime.godebugDefault=memprofilerate=0
 
 # grpcnotrace excludes the debugging pages of gRPC: because of their templates the
 # linker would keep every exported method, a fifth of berthd. scripts/release.sh uses
-# it too. With the tag hook, berth-hook has no loader of BPF programs.
+# it too. With the tag hook, a program has no loader of BPF programs.
 build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
-	CGO_ENABLED=0 $(GO) build -trimpath -tags hook -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_LINK)' -o bin/ ./cmd/berth-hook
+	CGO_ENABLED=0 $(GO) build -trimpath -tags hook -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_LINK)' -o bin/ $(QUICK)
 
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'
@@ -64,7 +66,7 @@ vet:
 	@scripts/gofmt.sh
 	$(GO) vet -tags engines,browser ./...
 	$(GO) tool staticcheck -tags engines,browser ./...
-	$(GO) vet -tags hook ./cmd/berth-hook
+	$(GO) vet -tags hook $(QUICK)
 
 generated: ## check that the committed BPF objects match the sources
 	@scripts/generated.sh

@@ -27,7 +27,7 @@ compile() { # architecture, directory
 	local hook="$link -X runtime.godebugDefault=memprofilerate=0"
 	local flags=(-trimpath -buildvcs=false -o "$2/")
 	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$link" -tags grpcnotrace ./cmd/...
-	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$hook" -tags hook ./cmd/berth-hook
+	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$hook" -tags hook ./cmd/berth-{hook,cni,netavark}
 }
 
 pack() { # architecture

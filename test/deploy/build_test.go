@@ -25,7 +25,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		built.dir = shared
-		for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+		for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook", "./cmd/berth-cni", "./cmd/berth-netavark"}} {
 			args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", built.dir + "/"}, what)
 			cmd := exec.Command("go", args...)
 			cmd.Dir = "../.."

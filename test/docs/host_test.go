@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // namespace of its own.
 func prepare() error {
 	own := lab.Dir + "/bin"
-	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook", "./cmd/berth-cni", "./cmd/berth-netavark"}} {
 		build := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", own + "/"}, what)...)
 		build.Dir = "../.."
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")

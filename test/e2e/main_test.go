@@ -42,7 +42,7 @@ func prepare() error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
-	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook"}} {
+	for _, what := range [][]string{{"./cmd/..."}, {"-tags", "hook", "./cmd/berth-hook", "./cmd/berth-cni", "./cmd/berth-netavark"}} {
 		build := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", bin + "/"}, what)...)
 		build.Dir = "../.."
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -98,7 +98,8 @@ func build(ctx context.Context, share string) error {
 	start := time.Now()
 	steps := [][]string{
 		{"build", "-trimpath", "-tags", "grpcnotrace", "-o", filepath.Join(share, "bin") + "/", "./cmd/..."},
-		{"build", "-trimpath", "-tags", "hook", "-o", filepath.Join(share, "bin") + "/", "./cmd/berth-hook"},
+		{"build", "-trimpath", "-tags", "hook", "-o", filepath.Join(share, "bin") + "/", "./cmd/berth-hook",
+			"./cmd/berth-cni", "./cmd/berth-netavark"},
 		{"test", "-tags", "engines", "-c", "-o", filepath.Join(share, "e2e.test"), "./test/e2e"},
 	}
 	for _, args := range steps {
