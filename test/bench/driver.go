@@ -131,10 +131,13 @@ func buildProgram(dir, name, source string) (string, error) {
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, file)
+	built := program + "-built"
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built+"/"+name, file)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	_, err := lab.Output(build)
-	return program, err
+	if _, err := lab.Output(build); err != nil {
+		return "", err
+	}
+	return program, install(built, dir)
 }
 
 // A life is a running program with a connection.

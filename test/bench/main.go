@@ -32,6 +32,7 @@ type part struct {
 var parts = []part{
 	{"attach", "Attach and detach", benchAttach},
 	{"probe", "Containers in a row, with the probe", benchProbe},
+	{"first", "The first start of an idle host", benchFirst},
 	{"engines", "A start by an engine", benchEngines},
 	{"pods", "A start of a pod", benchPods},
 	{"driver", "The calls of docker's driver", benchDriver},

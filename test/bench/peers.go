@@ -80,10 +80,14 @@ const pluginDir = "/usr/lib/cni"
 // returns their version. Their modules must be on this machine: the bench has no network.
 func buildCNI(dir string) (version string, err error) {
 	plugins := "github.com/containernetworking/plugins/plugins/"
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/",
+	built := dir + "-built"
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built+"/",
 		plugins+"main/macvlan", plugins+"ipam/host-local")
 	build.Dir, build.Env = "test/bench/cni", append(os.Environ(), "CGO_ENABLED=0")
 	if _, err := lab.Output(build); err != nil {
+		return "", err
+	}
+	if err := install(built, dir); err != nil {
 		return "", err
 	}
 	info, err := buildinfo.ReadFile(filepath.Join(dir, "macvlan"))
