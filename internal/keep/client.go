@@ -70,7 +70,8 @@ func (c *client) keep(ctx context.Context) {
 				failed = text
 				c.Log.Warn("lease not kept; trying again", "attachment", c.key.attachment, "error", err)
 			}
-			c.Client, wait = nil, retry // it begins again with the record
+			c.restart(ctx)
+			wait = retry
 		default:
 			failed = ""
 		}
@@ -78,6 +79,17 @@ func (c *client) keep(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// restart makes the next turn begin with the record, and with counts of its own.
+func (c *client) restart(ctx context.Context) {
+	if c.Client == nil {
+		return
+	}
+	if err := c.recordCounts(ctx); err != nil && ctx.Err() == nil {
+		c.Log.Warn("the messages of a lease are not counted", "attachment", c.key.attachment, "error", err)
+	}
+	c.Client, c.counted = nil, make(map[string]uint64)
 }
 
 // sleep waits for a time, with that for which the machine is suspended, or until the
@@ -143,7 +155,6 @@ func (c *client) turn(ctx context.Context) (time.Duration, error) {
 	defer w.close()
 	if isNew {
 		if err := w.resume(ctx, d); err != nil {
-			c.Client = nil
 			return 0, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -162,13 +163,14 @@ func (k *Keeper) sync(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	wanted := make(map[clientKey]bool)
+	wanted, namespaces := make(map[clientKey]bool), make(map[uint64]bool)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, a := range all {
 		if !isKept(a) {
 			continue
 		}
+		namespaces[a.Cookie] = true
 		for i := range a.DHCP {
 			if a.DHCP[i].Unmanaged {
 				continue
@@ -187,6 +189,7 @@ func (k *Keeper) sync(ctx context.Context) (int, error) {
 			delete(k.clients, key)
 		}
 	}
+	maps.DeleteFunc(k.pids, func(cookie uint64, _ int) bool { return !namespaces[cookie] })
 	return len(all), nil
 }
 
