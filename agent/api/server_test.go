@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,13 +26,29 @@ import (
 
 type fake struct {
 	endpoints []specs.Endpoint
-	err       error
 	calls     []string
 	after     []string // of requests for changes
+
+	mu  sync.Mutex
+	err error // of the requests
+}
+
+// failure returns the error of the requests.
+func (f *fake) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// fail sets the error of the requests.
+func (f *fake) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
 }
 
 func (f *fake) Status(context.Context) (specs.AgentStatus, error) {
-	return specs.AgentStatus{Version: "1", Parents: []specs.ParentStatus{{Name: "eth1", Networks: []string{"lan"}}}}, f.err
+	return specs.AgentStatus{Version: "1", Parents: []specs.ParentStatus{{Name: "eth1", Networks: []string{"lan"}}}}, f.failure()
 }
 
 func (f *fake) RecentStatus(context.Context) (specs.AgentStatus, error) {
@@ -47,7 +64,7 @@ func (f *fake) Endpoints(_ context.Context, all bool, each func(*specs.Endpoint)
 			}
 		}
 	}
-	return f.err
+	return f.failure()
 }
 
 // Changes has all endpoints under version 1, and the first one's counts since then.
@@ -65,38 +82,38 @@ func (f *fake) Changes(_ context.Context, after string, each func(*specs.Changes
 			return err
 		}
 	}
-	if f.err != nil {
-		return f.err
+	if err := f.failure(); err != nil {
+		return err
 	}
 	return each(&specs.Changes{Version: "a-1"})
 }
 
-func (f *fake) Ready() error { return f.err }
+func (f *fake) Ready() error { return f.failure() }
 
 func (f *fake) Detach(_ context.Context, purge bool) error {
 	if purge {
 		f.calls = append(f.calls, "purge")
 	}
 	f.calls = append(f.calls, "detach")
-	return f.err
+	return f.failure()
 }
 
 func (f *fake) Cluster(context.Context) (specs.ClusterStatus, error) {
-	return specs.ClusterStatus{Node: "node1"}, f.err
+	return specs.ClusterStatus{Node: "node1"}, f.failure()
 }
 
 func (f *fake) Forget(_ context.Context, node string) ([]string, error) {
 	f.calls = append(f.calls, "forget "+node)
-	return []string{"domain/lan/block/192.0.2.0"}, f.err
+	return []string{"domain/lan/block/192.0.2.0"}, f.failure()
 }
 
 func (f *fake) Networks(context.Context) ([]specs.NetworkStatus, error) {
-	return []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}}}, f.err
+	return []specs.NetworkStatus{{Network: &specs.Network{Name: "lan", Driver: specs.Macvlan, Mode: specs.ModeBridge, IPAM: specs.IPAMLocal, IPv6: specs.IPv6Off}}}, f.failure()
 }
 
 func (f *fake) Attach(context.Context) error {
 	f.calls = append(f.calls, "attach")
-	return f.err
+	return f.failure()
 }
 
 func serveBackend(t *testing.T, backend Backend) (*client.Client, *events.Ring, string) {
@@ -295,14 +312,15 @@ func TestListsAreWholeOrBrokenOff(t *testing.T) {
 	if err != nil || got == nil || len(got) != 0 {
 		t.Errorf("of none: %v, %v, want an empty list", got, err)
 	}
-	f.endpoints, f.err = make([]specs.Endpoint, 1000), errors.New("database: held")
+	f.endpoints = make([]specs.Endpoint, 1000)
+	f.fail(errors.New("database: held"))
 	for i := range f.endpoints {
 		f.endpoints[i] = specs.Endpoint{ContainerID: "web", Driver: specs.Macvlan, Mode: specs.ModeVEPA}
 	}
 	if got, err := c.Endpoints(t.Context(), true); err == nil {
 		t.Errorf("%d elements and no error, want one", len(got))
 	}
-	f.err = nil
+	f.fail(nil)
 	if got, err := c.Endpoints(t.Context(), true); err != nil || len(got) != 1000 {
 		t.Errorf("%d elements, %v, want 1000", len(got), err)
 	}
@@ -319,7 +337,7 @@ func TestFollowerRequestsChanges(t *testing.T) {
 	if got, err := follower.Endpoints(t.Context()); err == nil {
 		t.Errorf("an answer that was cut off gives %d endpoints and no error", len(got))
 	}
-	f.err = nil
+	f.fail(nil)
 	for round := range 2 {
 		got, err := follower.Endpoints(t.Context())
 		want := []specs.Endpoint{web, old}
