@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -114,6 +115,7 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 	d.mu.Unlock()
 	now, err := d.a.records.currentReading(ctx)
 	if err != nil {
+		d.keepDue(changedLinks, onHost, every, round)
 		return err
 	}
 	var due []*record
@@ -139,6 +141,14 @@ func (d *drifter) inspectDue(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// keepDue makes the same interfaces be checked the next time, after an error.
+func (d *drifter) keepDue(changedLinks map[linkID]bool, onHost, every, round bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.Copy(d.changedLinks, changedLinks)
+	d.onHost, d.every, d.round = d.onHost || onHost, d.every || every, d.round || round
+}
+
 // forgetEnded deletes the state of attachments that no longer exist.
 func (d *drifter) forgetEnded(all []*record) {
 	live := make(map[string]int64, len(d.reported))
@@ -154,10 +164,32 @@ func (d *drifter) forgetEnded(all []*record) {
 	}
 }
 
-// inspectRecords compares some interfaces with their records and reports new findings.
+// inspectRecords compares some interfaces with their records and reports new findings. Those that
+// cannot be compared are due again.
 func (d *drifter) inspectRecords(ctx context.Context, some []*record) error {
+	attachments, err := d.readAttachments(ctx, some)
+	if err != nil {
+		for _, r := range some {
+			r.compared.Store(false)
+		}
+		return err
+	}
+	var errs []error
+	for i, at := range attachments {
+		if at == nil {
+			continue
+		}
+		err := d.inspectRecord(ctx, some[i], at)
+		some[i].compared.Store(err == nil) // one that is gone is due again after a change of it, or in its turn
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// readAttachments returns the attachment of each record, or nil if it has ended or is another one.
+func (d *drifter) readAttachments(ctx context.Context, some []*record) ([]*state.Attachment, error) {
 	attachments := make([]*state.Attachment, len(some))
-	err := d.a.store.View(ctx, func(tx *state.Tx) error {
+	return attachments, d.a.store.View(ctx, func(tx *state.Tx) error {
 		for i, r := range some {
 			at, err := tx.Attachment(r.key)
 			if err == nil && at.Created.UnixNano() == r.Created && at.Phase == specs.PhaseAttached && !at.Leaving {
@@ -168,26 +200,15 @@ func (d *drifter) inspectRecords(ctx context.Context, some []*record) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+}
+
+// inspectRecord compares one interface with its record and reports new findings.
+func (d *drifter) inspectRecord(ctx context.Context, r *record, at *state.Attachment) error {
+	findings, seen, err := d.inspectInterface(at)
+	if seen {
+		err = errors.Join(err, d.reportNewFindings(ctx, r, findings))
 	}
-	var errs []error
-	for i, at := range attachments {
-		if at == nil {
-			continue
-		}
-		findings, seen, err := d.inspectInterface(at)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if seen {
-			errs = append(errs, d.reportNewFindings(ctx, some[i], findings))
-		}
-		if seen || err == nil { // an interface that is gone is due again after a change of it, or in its turn
-			some[i].compared.Store(true)
-		}
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 // reportNewFindings emits an event for each finding that is new for this attachment, and remembers the

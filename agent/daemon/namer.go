@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -158,6 +159,7 @@ func (n *namer) namePending(ctx context.Context) (retry bool) {
 	}
 	now, err := n.records.currentReading(ctx)
 	if err != nil {
+		n.keepDue(all, ids)
 		return n.logFailure(ctx, err)
 	}
 	due := slices.DeleteFunc(slices.Clone(now.all), func(r *record) bool {
@@ -169,6 +171,14 @@ func (n *namer) namePending(ctx context.Context) (retry bool) {
 		errs = append(errs, n.nameRecords(ctx, some))
 	}
 	return n.logFailure(ctx, errors.Join(errs...))
+}
+
+// keepDue schedules the same containers again, after an error.
+func (n *namer) keepDue(all bool, ids map[string]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.allDue = n.allDue || all
+	maps.Copy(n.dueIDs, ids)
 }
 
 // logFailure logs an error, once for each text as long as it recurs.
@@ -183,7 +193,8 @@ func (n *namer) logFailure(ctx context.Context, err error) bool {
 	return err != nil
 }
 
-// nameRecords asks the engines about some containers and stores new answers.
+// nameRecords asks the engines about some containers and stores new answers. If it cannot store
+// them, it asks again.
 func (n *namer) nameRecords(ctx context.Context, some []*record) error {
 	answers := make([]*state.Names, len(some))
 	var failed error
@@ -191,16 +202,19 @@ func (n *namer) nameRecords(ctx context.Context, some []*record) error {
 		answer, err := n.askEngines(ctx, r)
 		if err != nil {
 			failed = err // one error is enough for the log
-			n.mu.Lock()
-			n.dueIDs[r.ContainerID] = true
-			n.mu.Unlock()
+			n.keepDue(false, map[string]bool{r.ContainerID: true})
 		}
 		if err == nil || r.unnamed {
 			answers[i] = answer
 		}
-		r.asked.Store(true)
 	}
-	return errors.Join(failed, n.storeNames(ctx, some, answers))
+	err := n.storeNames(ctx, some, answers)
+	for _, r := range some {
+		if r.asked.Store(err == nil); err != nil {
+			n.keepDue(false, map[string]bool{r.ContainerID: true})
+		}
+	}
+	return errors.Join(failed, err)
 }
 
 // askEngines returns the names of the containers that share an attachment, or nil if the
