@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,7 +113,7 @@ func setText[T any, P interface {
 func setInt[T ~int | ~uint32](to *T, value string) error {
 	v, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return Invalid("", value, "a whole number, 0 or more")
+		return Invalid("", value, "a whole number, 0 to %d", math.MaxInt32)
 	}
 	*to = T(v)
 	return nil

@@ -50,11 +50,14 @@ func inUsersWords(err *toml.DecodeError) string {
 	case "cannot decode TOML table into int":
 		return "is a TOML table: want the whole name in quotes, and a whole number"
 	}
+	if strings.HasPrefix(text, "negative integer value") {
+		return "is negative: want a whole number, 0 or more"
+	}
 	what, of, mistyped := strings.Cut(text, " into struct field")
 	if !mistyped {
 		return text
 	}
-	want := "another kind of value"
+	want := "a text, in quotes"
 	_, kind, _ := strings.Cut(of, "of type ")
 	if strings.HasPrefix(kind, "[]") {
 		want = "a list, in brackets"
@@ -64,9 +67,8 @@ func inUsersWords(err *toml.DecodeError) string {
 		want = "a whole number"
 	case "bool":
 		want = "true or false"
-	case "string", "specs.Mode", "specs.Driver", "specs.IPAM", "specs.IPv6", "specs.MACPolicy", "specs.IPvlanFlag",
-		"specs.DHCPClientID", "specs.DHCPHostname", "specs.Reuse":
-		want = "a text, in quotes"
+	case "specs.Subnet", "specs.Route", "specs.Policy", "specs.Agent", "specs.ClusterConfig":
+		want = "a table"
 	}
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)
 }

@@ -17,6 +17,7 @@ import (
 type tomlChecker struct {
 	data   []byte
 	parser unstable.Parser
+	key    *unstable.Node // the last part of the last key
 }
 
 // checkTOML returns an error for the first key that t does not have, for the first
@@ -49,7 +50,8 @@ func checkTOML(data []byte, t reflect.Type) error {
 func (c *tomlChecker) resolveKey(t reflect.Type, path []string, key unstable.Iterator) (reflect.Type, []string, error) {
 	path = slices.Clone(path)
 	for key.Next() {
-		if path = append(path, string(key.Node().Data)); !isTable(t) {
+		c.key = key.Node()
+		if path = append(path, string(c.key.Data)); !isTable(t) {
 			t = nil
 			continue
 		}
@@ -71,7 +73,7 @@ func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.
 	switch {
 	case isText && value.Kind != unstable.String:
 		return c.atNode(value, fmt.Errorf("%s is a TOML %s: want %s",
-			strings.Join(path, "."), strings.ToLower(value.Kind.String()), textFor(t)))
+			strings.Join(path, "."), kindName(value.Kind), textFor(t)))
 	// the modes are those of the driver, see Check
 	case isText && t.Kind() == reflect.String && t != reflect.TypeFor[Mode]():
 		// The decoder sets a string without its UnmarshalText.
@@ -115,7 +117,23 @@ func (c *tomlChecker) atNode(node *unstable.Node, err error) error {
 	for node.Raw.Length == 0 && node.Child().Valid() {
 		node = node.Child()
 	}
+	if node.Raw.Length == 0 { // an empty list
+		node = c.key
+	}
 	return fmt.Errorf("line %d: %w", 1+bytes.Count(c.data[:node.Raw.Offset], []byte("\n")), err)
+}
+
+// kindName names a kind of value as the decoder does.
+func kindName(kind unstable.Kind) string {
+	switch kind {
+	case unstable.Bool:
+		return "boolean"
+	case unstable.InlineTable:
+		return "inline table"
+	case unstable.LocalDate, unstable.LocalTime, unstable.LocalDateTime, unstable.DateTime:
+		return "date or time"
+	}
+	return strings.ToLower(kind.String())
 }
 
 // textFor describes a value that has a text form.

@@ -48,7 +48,7 @@ func TestKeysAreExact(t *testing.T) {
 // The decoder would take a number for nanoseconds, and a list for a MAC.
 func TestTextsAreTexts(t *testing.T) {
 	t.Parallel()
-	for value, kind := range map[string]string{"100": "integer", "0": "integer", "1.5": "float", "true": "bool", "12:00:00": "localtime", "[1]": "array"} {
+	for value, kind := range map[string]string{"100": "integer", "0": "integer", "1.5": "float", "true": "boolean", "12:00:00": "date or time", "[1]": "array", "[]": "array"} {
 		for text, decode := range map[string]func([]byte) error{
 			"[agent]\nkeep_ended = ":              decodeConfig,
 			"[agent]\notlp_interval = ":           decodeConfig,
@@ -69,12 +69,30 @@ func TestTextsAreTexts(t *testing.T) {
 	for text, want := range map[string]string{
 		"source_macs = [[2, 0, 94, 0, 83, 1]]":             "line 2: source_macs is a TOML array: want a text, in quotes",
 		"mac = 3":                                          "line 2: mac is a TOML integer: want a text, in quotes",
+		"mtu = 1400\nconflict_timeout = []":                "line 3: conflict_timeout is a TOML array: want a duration",
+		"dhcp_timeout = {a = 1}":                           "line 2: dhcp_timeout is a TOML inline table: want a duration",
+		"enforce = [1]":                                    "line 2: enforce is a TOML integer: want a text, in quotes",
+		"route = [\"10.0.0.0/8\"]":                         "line 2: route is a TOML string: want a table",
+		"subnet = [3]":                                     "line 2: subnet is a TOML integer: want a table",
 		"[[subnet]]\nsubnet = 3":                           "line 3: subnet.subnet is a TOML integer: want a text, in quotes",
 		"[[subnet]]\nsubnet=\"192.0.2.0/24\"\nexclude=[1]": "line 4: subnet.exclude is a TOML integer: want a text, in quotes",
 	} {
 		if err := decodeNetwork([]byte("parent = \"p\"\n" + text + "\n")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
+	}
+}
+
+// A number that is too small for its type is refused without Go's name of the type.
+func TestNegativeNumbers(t *testing.T) {
+	t.Parallel()
+	err := decodeConfig([]byte("[agent]\nmax_endpoints = -1\n"))
+	if err == nil || err.Error() != "line 2: agent.max_endpoints is negative: want a whole number, 0 or more" {
+		t.Errorf("error %v", err)
+	}
+	err = decodeConfig([]byte("policy = 1\n"))
+	if err == nil || err.Error() != "line 1: policy is a TOML integer: want a table" {
+		t.Errorf("error %v", err)
 	}
 }
 
