@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -168,8 +167,8 @@ func watch(ctx context.Context, from *client.Client, seen chan<- readEvent) {
 	}
 }
 
-// await waits until an event was read for which wanted returns true.
-func await(seen <-chan readEvent, wanted func(*specs.Event) bool) (time.Time, error) {
+// await waits until an event was read for which wanted returns true; what describes it.
+func await(seen <-chan readEvent, what string, wanted func(*specs.Event) bool) (time.Time, error) {
 	late := time.After(10 * time.Second)
 	for {
 		select {
@@ -181,7 +180,7 @@ func await(seen <-chan readEvent, wanted func(*specs.Event) bool) (time.Time, er
 				return s.at, nil
 			}
 		case <-late:
-			return time.Time{}, errors.New("no event within 10 s")
+			return time.Time{}, fmt.Errorf("no event of %s within 10 s", what)
 		}
 	}
 }
@@ -197,7 +196,9 @@ func timeFrame(c *traffic.Container, n byte, seen <-chan readEvent) (time.Durati
 	if err := f.Send(mac); err != nil {
 		return 0, err
 	}
-	at, err := await(seen, func(e *specs.Event) bool { return e.Kind == specs.MACSpoof && e.MAC == specs.FrameMAC(mac) })
+	at, err := await(seen, "a forged MAC", func(e *specs.Event) bool {
+		return e.Kind == specs.MACSpoof && e.MAC == specs.FrameMAC(mac)
+	})
 	return at.Sub(begin), err
 }
 
@@ -207,9 +208,8 @@ func timeDrift(c *traffic.Container, n int, seen <-chan readEvent) (time.Duratio
 	if _, err := c.IP("address", "add", address, "dev", c.IfName); err != nil {
 		return 0, err
 	}
-	at, err := await(seen, func(e *specs.Event) bool {
-		return e.Kind == specs.AddressDrift &&
-			strings.HasPrefix(e.Detail, address)
+	at, err := await(seen, "the address "+address, func(e *specs.Event) bool {
+		return e.Kind == specs.AddressDrift && strings.Contains(e.Detail, " "+address+" ")
 	})
 	return at.Sub(begin), err
 }
