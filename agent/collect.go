@@ -86,7 +86,7 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 		Network: a.Network, EngineNetwork: a.EngineNetwork, Interface: a.Interface, Driver: a.Driver, Mode: a.Mode,
 		Parent: a.Parent, VLAN: a.VLAN, MAC: a.MAC, MTU: a.MTU,
 		Addresses: a.Addresses, IPv6Token: a.IPv6Token, Gateways: a.Gateways, Routes: a.Routes,
-		Origin: specs.OriginBerth, Phase: a.Phase, Created: a.Created, Ended: a.Ended,
+		Origin: specs.OriginBerth, Phase: a.Phase, Created: a.Created, Ended: a.Ended, Vanished: a.Vanished,
 	}
 	e.DHCP = leasesOf(a)
 	if a.Observed {

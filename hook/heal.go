@@ -297,6 +297,6 @@ func (a *attaching) registerAgain(ctx context.Context, old *state.Attachment) (e
 
 // commitHealed records the interface as made.
 func (a *attaching) commitHealed(ctx context.Context) error {
-	a.records[0].Lost, a.records[0].Healed = false, time.Now().UTC()
+	a.records[0].Lost, a.records[0].Healed, a.records[0].Vanished = false, time.Now().UTC(), time.Time{}
 	return a.commitRecords(ctx)
 }

@@ -68,7 +68,8 @@ type Endpoint struct {
 	Phase         Phase             `json:"phase"`
 	Created       time.Time         `json:"created"`
 	Ended         time.Time         `json:"ended,omitzero"`
-	Counted       bool              `json:"counted"` // false if no agent has pinned its maps yet
+	Vanished      time.Time         `json:"vanished,omitzero"` // when the interface vanished with its parent
+	Counted       bool              `json:"counted"`           // false if no agent has pinned its maps yet
 	Counters      Counters          `json:"counters"`
 	// received group frames, from the interface's own statistics; absent if unknown
 	GroupPackets *uint64         `json:"group_packets,omitempty"`

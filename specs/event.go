@@ -36,11 +36,12 @@ const (
 	LeaseChanged Kind = "lease-changed" // a DHCP server replaced a container's address, or leased one after a loss
 	LeaseLost    Kind = "lease-lost"    // a DHCP lease ended or was refused, and the address is gone
 
-	InterfaceHealed Kind = "interface-healed" // an interface that vanished with its parent was made again
+	InterfaceVanished Kind = "interface-vanished" // an interface vanished with its parent; its container lives
+	InterfaceHealed   Kind = "interface-healed"   // an interface that vanished with its parent was made again
 )
 
 // Notices returns the kinds of events that are no violation.
-func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost, InterfaceHealed} }
+func Notices() []Kind { return []Kind{LeaseChanged, LeaseLost, InterfaceVanished, InterfaceHealed} }
 
 // EventKinds returns every kind that an event can have.
 func EventKinds() []Kind { return append(Kinds(), Notices()...) }
@@ -68,7 +69,8 @@ const (
 // duplicate-ip too, which the datapath judges.
 func (k Kind) Judge() Judge {
 	switch k {
-	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost, InterfaceHealed:
+	case ModeDrift, MACDrift, AddressDrift, PassthruShared, Unanswered, LeaseChanged, LeaseLost, InterfaceVanished,
+		InterfaceHealed:
 		return JudgeAgent
 	}
 	return JudgeDatapath

@@ -41,14 +41,44 @@ func TestHealable(t *testing.T) {
 	}
 }
 
-// TestHealEvents: one event for each time that an interface was made again.
+// TestOrphans lists the records whose interface may have vanished with its parent.
+func TestOrphans(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*record)
+		want   bool
+	}{
+		"parent gone":      {func(*record) {}, true},
+		"index reused":     {func(r *record) { r.parentIndex = 5 }, true},
+		"no healing":       {func(r *record) { r.noHeal = true }, true},
+		"parent exists":    {func(r *record) { r.parentIndex = 4 }, false},
+		"recorded already": {func(r *record) { r.rare = &rare{vanished: 1} }, false},
+		"being made again": {func(r *record) { r.lost = true }, false},
+		"being attached":   {func(r *record) { r.phase = specs.PhaseAttaching }, false},
+		"ended":            {func(r *record) { r.phase = specs.PhaseEnded }, false},
+		"observed":         {func(r *record) { r.observed = true }, false},
+		"no parent yet":    {func(r *record) { r.parentIndex = 0 }, false},
+	} {
+		r := &record{nsid: 1, parentIndex: 99, phase: specs.PhaseAttached, Endpoint: metrics.Endpoint{Parent: "eth1"}}
+		c.change(r)
+		w := world{links: []link{eth1, eth2}, records: []*record{r}}
+		if got := w.orphans(); (len(got) == 1) != c.want {
+			t.Errorf("%s: %d records, want %t", name, len(got), c.want)
+		}
+	}
+}
+
+// TestHealEvents: one event for each time that an interface vanished, or was made again.
 func TestHealEvents(t *testing.T) {
 	old := &record{phase: specs.PhaseAttached, Endpoint: metrics.Endpoint{Created: 1, Interface: "net1", Parent: "eth1"}}
 	healed := &record{phase: specs.PhaseAttached, rare: &rare{healed: 5}, Endpoint: old.Endpoint}
+	vanished := &record{phase: specs.PhaseAttached, rare: &rare{vanished: 4}, Endpoint: old.Endpoint}
 	for name, c := range map[string]struct {
 		old, now *record
 		want     []specs.Kind
 	}{
+		"vanished":      {old, vanished, []specs.Kind{specs.InterfaceVanished}},
+		"still away":    {vanished, vanished, nil},
+		"back":          {vanished, healed, []specs.Kind{specs.InterfaceHealed}},
 		"healed":        {old, healed, []specs.Kind{specs.InterfaceHealed}},
 		"read again":    {healed, healed, nil},
 		"first reading": {nil, healed, nil},

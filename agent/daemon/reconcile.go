@@ -59,6 +59,7 @@ func (a *Agent) reconcileWorld(ctx context.Context, w *world, faults flaws, note
 		p = planParents(*w)
 	}
 	note(a.writeHostAddresses(&w.facts, p.parents))
+	note(a.recordVanished(ctx, w))
 	note(a.markVanished(w))
 	note(a.registerMissing(ctx, w.records, faults))
 	note(a.attachShims(ctx))

@@ -52,6 +52,7 @@ type record struct {
 type rare struct {
 	leases    []dhcpLease          // of DHCP; nil if there are none
 	healed    int64                // when its interface was made again last, ns since 1970; 0 if never
+	vanished  int64                // when its interface vanished with its parent, ns since 1970; 0 if it exists
 	engineNet *specs.EngineNetwork // network of another program, or nil
 	dockerNet string               // docker's ID of its network, if docker made it by the driver berth
 	sharers   []string             // IDs of the further containers in the namespace; nil if there are none
@@ -69,7 +70,10 @@ func rareOf(a *state.Attachment, in intern) *rare {
 	if !a.Healed.IsZero() {
 		f.healed = a.Healed.UnixNano()
 	}
-	if f.leases == nil && f.engineNet == nil && f.dockerNet == "" && f.sharers == nil && f.healed == 0 {
+	if !a.Vanished.IsZero() {
+		f.vanished = a.Vanished.UnixNano()
+	}
+	if f.leases == nil && f.engineNet == nil && f.dockerNet == "" && f.sharers == nil && f.healed == 0 && f.vanished == 0 {
 		return nil
 	}
 	return &f

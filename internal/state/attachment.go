@@ -55,6 +55,8 @@ type Attachment struct {
 	Lost   bool      `json:",omitempty"` // its link vanished with its parent and is being made again
 	Healed time.Time `json:",omitzero"`  // when its link was made again last
 
+	Vanished time.Time `json:",omitzero"` // when its link vanished with its parent; zero if it was made again
+
 	// of an observed one: its network by its program's name, if known
 	EngineNetwork *specs.EngineNetwork `json:",omitempty"`
 

@@ -72,6 +72,60 @@ func TestHeal(t *testing.T) {
 	}
 }
 
+// TestVanished shows an interface that vanished with its parent until it is made again.
+func TestVanished(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	must(t, s.Network("lan", lanNetwork))
+	s.agent(t)
+	e := engines["runc"](t, s)
+	id, err := e.Start(lab.Container{ID: s.id("one"), Annotations: annotations{"berth/networks": "lan"}, Args: []string{"sleep", "600"}})
+	must(t, err)
+	_, err = s.Run("ip", "link", "delete", "eth1")
+	must(t, err)
+	s.expectVanished(t, id, 1)
+	must(t, s.lan.Plug(s.Machine, "eth1"))
+	if out, err := s.Berth("heal"); err != nil || !strings.Contains(out, "made again: 1") {
+		t.Fatalf("berth heal: %v\n%s", err, out)
+	}
+	if all := s.ps(t); len(all) != 1 || !all[0].Vanished.IsZero() {
+		t.Errorf("made again, the interface is shown as %+v", all)
+	}
+	must(t, lab.Eventually(30*time.Second, func() error {
+		if all := s.events(t); all[len(all)-1].Kind != specs.InterfaceHealed {
+			return fmt.Errorf("the last event is %+v, want that it was made again", all[len(all)-1])
+		}
+		return nil
+	}))
+	must(t, e.Stop(s.id("one")))
+}
+
+// expectVanished checks that a container's interfaces, which vanished with their parent, are shown as
+// vanished, and that each is an event.
+func (s *site) expectVanished(t *testing.T, id string, interfaces int) {
+	t.Helper()
+	must(t, lab.Eventually(30*time.Second, func() error {
+		vanished, told := 0, 0
+		for _, e := range s.ps(t) {
+			if (e.ContainerID == id || e.Name == id) && !e.Vanished.IsZero() && e.Phase == specs.PhaseAttached {
+				vanished++
+			}
+		}
+		for _, e := range s.events(t) {
+			if e.Kind == specs.InterfaceVanished && e.Sender != nil && (e.Sender.ContainerID == id || e.Sender.Name == id) {
+				told++
+			}
+		}
+		if vanished != interfaces || told != interfaces {
+			return fmt.Errorf("%d interfaces of %s are shown as vanished, and %d events tell of it; want %d", vanished, id, told, interfaces)
+		}
+		return nil
+	}))
+	if out, err := s.Berth("ps"); err != nil || !strings.Contains(out, "vanished") {
+		t.Errorf("berth ps shows no vanished interface: %v\n%s", err, out)
+	}
+}
+
 // leaseOf returns the DHCP lease of the only container on a network, or nil if it has none.
 func leaseOf(all []specs.Endpoint, network string) *specs.DHCPLease {
 	for _, e := range all {

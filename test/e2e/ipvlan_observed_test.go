@@ -171,7 +171,7 @@ func (s *site) expectOwnAdopted(t *testing.T, o *owner, n *ownNetwork) {
 	if isGone := !strings.Contains(links, n.parent+" ") && !strings.Contains(links, n.parent+"@"); isGone != (o.program == specs.EngineDocker && n.parent == "eth1.10") {
 		t.Errorf("after the network %s of %s is removed, the host has\n%s", n.name, o.program, links)
 	} else if isGone {
-		t.Logf("without its parent: %+v, events %+v", findEndpoint(t, s.ps(t), id), s.events(t))
+		s.expectVanished(t, id, 1)
 		must(t, o.Restart(c.ID))
 	}
 	s.expectReached(t, shown.Addresses[0].Addr().String())

@@ -198,7 +198,7 @@ func trafficCells(e *specs.Endpoint) (rx, tx []string) {
 
 // remarkTexts returns the state of an interface that is not attached, and its violations.
 func remarkTexts(env *Env, e *specs.Endpoint) (all []string) {
-	if e.Phase != specs.PhaseAttached || e.Origin == specs.OriginObserved {
+	if e.Phase != specs.PhaseAttached || e.Origin == specs.OriginObserved || !e.Vanished.IsZero() {
 		all = append(all, stateText(env, e))
 	}
 	all = append(all, leaseTexts(e, env.Now)...)
@@ -211,6 +211,9 @@ func stateText(env *Env, e *specs.Endpoint) string {
 	}
 	if e.Origin == specs.OriginObserved && e.Phase == specs.PhaseAttached {
 		return string(e.Origin)
+	}
+	if e.Phase == specs.PhaseAttached && !e.Vanished.IsZero() {
+		return "vanished " + ageText(env.Now().Sub(e.Vanished)) + " ago, with its parent"
 	}
 	if leases := leaseTexts(e, env.Now); len(leases) > 0 {
 		return string(e.Phase) + "; " + strings.Join(leases, "; ")
