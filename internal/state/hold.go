@@ -38,9 +38,9 @@ func (s *Store) Held(key string) bool {
 	return errors.Is(err, ErrBusy)
 }
 
-// lockKey locks a separate file for each key. Each holder removes the file at its end. So a
-// caller that waited for the lock checks that the file still has its name, and opens the new
-// file if not.
+// lockKey locks a separate file for each key. Each holder removes the file at its end, a shared one
+// only if no other has a lock on it. So a caller that waited for the lock checks that the file still
+// has its name, and opens the new file if not.
 func (s *Store) lockKey(ctx context.Context, key string, how int) (func(), error) {
 	d, err := s.openStateDirectory(true)
 	if err != nil {
@@ -60,7 +60,9 @@ func (s *Store) lockKey(ctx context.Context, key string, how int) (func(), error
 		}
 		if !isUnlinked(f) {
 			return func() {
-				_ = holds.remove(name) // an error leaves a file without a lock
+				if how&unix.LOCK_EX != 0 || f.becomesOnly() {
+					_ = holds.remove(name) // an error leaves a file without a lock
+				}
 				f.Close()
 				holds.Close()
 			}, nil
@@ -94,6 +96,12 @@ func (s *Store) SweepHolds(ctx context.Context) (n int, err error) {
 		n++
 	}
 	return n, nil
+}
+
+// becomesOnly takes the lock of a shared holder alone, and reports whether the file still has its
+// name: then no other process has a lock under that name.
+func (f lockedFile) becomesOnly() bool {
+	return flockRetry(f.fd, unix.LOCK_EX|unix.LOCK_NB) == nil && !isUnlinked(f)
 }
 
 func isUnlinked(f lockedFile) bool {
