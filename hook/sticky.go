@@ -8,6 +8,7 @@ import (
 
 	"berth/internal/lease"
 	"berth/internal/state"
+	"berth/specs"
 )
 
 // remembers reports whether the addresses of a network's interfaces are remembered. With DHCP
@@ -78,7 +79,7 @@ func (a *attaching) rememberAddresses(tx *state.Tx, in *Interface, r *state.Atta
 		m.MAC = r.MAC
 	}
 	for _, p := range r.Addresses {
-		if !prefixesContain(in.Static, p.Addr()) {
+		if !in.requests(p.Addr()) {
 			m.Addresses = append(m.Addresses, p.Addr())
 		}
 	}
@@ -88,6 +89,12 @@ func (a *attaching) rememberAddresses(tx *state.Tx, in *Interface, r *state.Atta
 		}
 	}
 	return lease.Remember(tx, a.stickyKey(in), m)
+}
+
+// requests reports whether the selection requests an address. When an interface is made again, the
+// plan has all of its addresses as static ones.
+func (in *Interface) requests(a netip.Addr) bool {
+	return slices.ContainsFunc(in.IPs, func(ip specs.IP) bool { return ip.Addr == a })
 }
 
 func (a *attaching) stickyKey(in *Interface) string {

@@ -31,3 +31,26 @@ func TestStickyKeepsAddressAndMAC(t *testing.T) {
 		t.Errorf("%v %s, which another has", got.Addresses, got.MAC)
 	}
 }
+
+// TestStickyKeepsTheAddressOverAHeal requires that a container gets its address again at its next
+// start although its interface vanished with its parent and was made again in between.
+func TestStickyKeepsTheAddressOverAHeal(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.network("lan", strings.Replace(lan, "[[", "sticky = true\n[[", 1))
+	h.mustStart(h.box("first", "lan"))
+	a := h.box("a", "lan")
+	h.mustStart(a)
+	had := h.firstOf("a")
+	h.removeParent()
+	h.returnParent()
+	if healed := h.heal(); len(healed) != 2 {
+		t.Fatalf("healed %q, want both containers", healed)
+	}
+	h.mustStop(a)
+	h.mustStop(&box{id: "first"}) // a lower address is free now
+	h.mustStart(h.box("a", "lan"))
+	if got := h.firstOf("a"); got.Addresses[0] != had.Addresses[0] || got.MAC != had.MAC {
+		t.Errorf("%v %s, had %v %s", got.Addresses, got.MAC, had.Addresses, had.MAC)
+	}
+}
