@@ -36,6 +36,7 @@ type records struct {
 	byKey    map[string]*record // those of the last reading, by storedKey
 	arranged *reading           // of these, their order and series; nil if a reading has failed
 	turn     uint32             // number of the last reading
+	version  state.Version      // that arranged has been read from
 }
 
 func newRecords(store *state.Store, format *metrics.Format, log *slog.Logger) *records {
@@ -96,7 +97,12 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 	now := reading{stamp: r.changedAt()}
 	now.final = time.Since(now.stamp) > stampSettle
 	err := r.store.View(ctx, func(tx *state.Tx) (err error) {
-		r.decodeRecords(tx, &now)
+		// A database made anew may have the version of a former one, but not its stamp too.
+		if v := tx.Version(); r.arranged == nil || v != r.version || !now.stamp.Equal(r.last.stamp) {
+			r.decodeRecords(tx)
+			r.version = v
+		}
+		now.all, now.series, now.bySlot = r.arranged.all, r.arranged.series, r.arranged.bySlot
 		if now.pruned, err = prunedViolations(tx); err != nil {
 			return err
 		}
@@ -110,9 +116,9 @@ func (r *records) readRecords(ctx context.Context, fn func(*reading) error) (rea
 	return now, nil
 }
 
-// decodeRecords reads all records; it does not decode those that are unchanged. It sets the
-// reading's records and their series. If none has changed, it sets those of the former reading.
-func (r *records) decodeRecords(tx *state.Tx, now *reading) {
+// decodeRecords reads all records; it does not decode those that are unchanged. It
+// arranges them, if one has changed since the former reading.
+func (r *records) decodeRecords(tx *state.Tx) {
 	before := r.arranged
 	r.arranged = nil // until all are read: damage to the database ends the reading
 	if before == nil {
@@ -138,7 +144,6 @@ func (r *records) decodeRecords(tx *state.Tx, now *reading) {
 		before = arrange(mergeRecords(before.all, fresh, r.turn), r.format.Max)
 	}
 	r.arranged = before
-	now.all, now.series, now.bySlot = before.all, before.series, before.bySlot
 }
 
 // decodeRecord returns the record of an attachment, or nil if it cannot be decoded. old is its former

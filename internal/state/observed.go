@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 )
 
@@ -15,7 +16,9 @@ const observedPrefix = "observed/"
 
 // observedKey identifies a live observed interface: at any time a namespace has one link of an
 // index. Its name and its MAC may change.
-func observedKey(nsid, index int) string { return fmt.Sprintf("%s%d/%d", observedPrefix, nsid, index) }
+func observedKey(nsid, index int) string {
+	return observedPrefix + strconv.Itoa(nsid) + "/" + strconv.Itoa(index)
+}
 
 // bucketOf returns the bucket of the live record with a key.
 func bucketOf(key string) string {

@@ -167,7 +167,7 @@ func (s *Store) viewIn(ctx context.Context, d *directory, fn func(*Tx) error) (b
 	}
 	if err == nil {
 		begun = true
-		if err = guardBolt(d, func() error { return viewBolt(db, fn) }); errors.Is(err, ErrDamaged) {
+		if err = guardBolt(d, func() error { return viewBolt(d, db, fn) }); errors.Is(err, ErrDamaged) {
 			db.abandon()
 		}
 	}
@@ -190,12 +190,12 @@ func (s *Store) setDamagedAside(ctx context.Context, d *directory, bad fileID, w
 	return s.setAside(d, nameDamaged, why)
 }
 
-func viewBolt(db *database, fn func(*Tx) error) error {
+func viewBolt(d *directory, db *database, fn func(*Tx) error) error {
 	tx, err := db.Begin(false)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	return errors.Join(fn(&Tx{bolt: tx}), tx.Rollback(), db.Close())
+	return errors.Join(fn(&Tx{bolt: tx, dir: d}), tx.Rollback(), db.Close())
 }
 
 // guardBolt turns a panic or a memory fault inside bbolt, which damaged pages cause,

@@ -30,6 +30,21 @@ const (
 type Tx struct {
 	bolt  *bbolt.Tx
 	quiet bool
+	dir   *directory // of a View; nil in an Update, and without a database
+}
+
+// Version identifies the content of the database: two Views with the same version read the same.
+type Version struct {
+	file fileID
+	tx   int // number of the last transaction
+}
+
+// Version returns the version that a View reads, or the zero Version if there is no database.
+func (tx *Tx) Version() Version {
+	if tx.dir == nil {
+		return Version{}
+	}
+	return Version{file: tx.dir.idOf(nameDB), tx: tx.bolt.ID()}
 }
 
 // Quiet suppresses the notification of watchers: the caller is about to change the

@@ -241,3 +241,32 @@ func TestVLANUsers(t *testing.T) {
 	remove(7, "e", true, false)
 	remove(8, "d", false, false)
 }
+
+// TestVersion: Views have the same version until the database changes.
+func TestVersion(t *testing.T) {
+	s := newStore(t)
+	version := func() (v state.Version) {
+		t.Helper()
+		if err := s.View(t.Context(), func(tx *state.Tx) error { v = tx.Version(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if v := version(); v != (state.Version{}) {
+		t.Errorf("without a database it is %+v", v)
+	}
+	seen := make(map[state.Version]bool)
+	for cookie := range uint64(5) {
+		err := s.Update(t.Context(), func(tx *state.Tx) error {
+			return tx.Put(&state.Attachment{Cookie: cookie, Interface: "net1", Phase: specs.PhaseAttached})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := version()
+		if seen[v] || v == (state.Version{}) || version() != v {
+			t.Errorf("after change %d it is %+v, and then %+v", cookie, v, version())
+		}
+		seen[v] = true
+	}
+}
