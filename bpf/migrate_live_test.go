@@ -215,3 +215,33 @@ func sendUntil(t *testing.T, c *container, stop *atomic.Bool) (n uint64) {
 	})
 	return n
 }
+
+// TestMigrationWithoutTicks replaces maps while a container sends, on a machine with a processor
+// that runs without ticks, where membarrier(2) does not wait for the programs of all processors
+// (kernel/sched/membarrier.c). No frame is missing from the counts.
+func TestMigrationWithoutTicks(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.NoTicks)
+	const membarrierGlobal = 1 // MEMBARRIER_CMD_GLOBAL of linux/membarrier.h
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != unix.EINVAL {
+		t.Errorf("membarrier with processors %s without ticks: %v, want %v", testnet.NoTickProcessors(), errno, unix.EINVAL)
+	}
+	eachAttachKind(t, func(t *testing.T, kind string) {
+		l := newLab(t, Options{Attach: kind, MaxEndpoints: 10})
+		c := l.container(specs.ModeBridge)
+		dir := filepath.Dir(l.pins.dir)
+		var stop atomic.Bool
+		sent := make(chan uint64)
+		go func() { sent <- sendUntil(t, c, &stop) }()
+		for i := range 6 {
+			must(t, l.Close())
+			l.Datapath = mustLoad(t, l.ns, dir, Options{Attach: kind, MaxEndpoints: uint32(20 + 10*i)})
+		}
+		stop.Store(true)
+		n := <-sent
+		c.expectCounts("over all migrations", transmitExternal(specs.Casts{Unicast: countOf(n, n*udpBytes(100))}))
+		l.requireCounting(c, "after all migrations")
+		l.settledLayout()
+		t.Logf("%d datagrams, %d slots", n, l.maps.Slots())
+	})
+}

@@ -31,6 +31,7 @@ const (
 	Clock   Feature = "clock"   // the clock may be set, because the machine is for tests only
 	Tunnels Feature = "tunnels" // CONFIG_NET_IPGRE, CONFIG_NET_IPIP, CONFIG_GENEVE, CONFIG_NET_FOU
 	Types   Feature = "types"   // CONFIG_DEBUG_INFO_BTF
+	NoTicks Feature = "noticks" // nohz_full= on the kernel's command line
 )
 
 // Throwaway in the environment marks a machine that is for tests only.
@@ -60,6 +61,18 @@ var probes = map[Feature]func() bool{
 	}),
 	Tunnels: sync.OnceValue(func() bool { return inThrowaway(makeTunnels) }),
 	Types:   sync.OnceValue(func() bool { return unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK) == nil }),
+	NoTicks: sync.OnceValue(func() bool { return NoTickProcessors() != "" }),
+}
+
+// NoTickProcessors returns the list of the processors that run without ticks, or "" if there
+// are none (drivers/base/cpu.c, print_cpus_nohz_full).
+func NoTickProcessors() string {
+	text, _ := os.ReadFile("/sys/devices/system/cpu/nohz_full") // absent without CONFIG_NO_HZ_FULL
+	list := strings.TrimSpace(string(text))
+	if list == "(null)" {
+		return ""
+	}
+	return list
 }
 
 // makeTunnels makes one tunnel of each kind.

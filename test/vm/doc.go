@@ -5,6 +5,7 @@
 //	go run ./test/vm                                    # all live tests, 6.1 and 6.12
 //	go run ./test/vm -kernel 6.1 -run TestX ./network   # one of them
 //	go run ./test/vm -kernel @forky,6.12@trixie ./bpf   # kernels of other suites of Debian
+//	go run ./test/vm -kernel 6.12+nohz_full=1 ./bpf     # a word of the kernel's command line
 //	go run ./test/vm -bench '-part paths -rounds 8'     # S7, ipvlan included
 //	go run ./test/vm -nodes                             # two nodes on one LAN (package nodes)
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
@@ -13,7 +14,8 @@
 // Without package patterns it runs the tests of all `*_live_test.go` files
 // except those that need container engines, with -short unless -long is given: a
 // soak test takes minutes there. Every feature that internal/testnet knows is
-// required there, so no test is skipped because one is missing. A machine that
+// required there, so no test is skipped because one is missing, except for a processor
+// without ticks, which a kernel has by its command line (nohz_full). A machine that
 // panics, hangs or ends without a verdict is a failure. The machines of several kernels
 // run at once.
 //

@@ -45,7 +45,7 @@ func newImage(ctx context.Context, dir string, o *options) (*image, error) {
 		Mark: o.mark, Again: o.again,
 		Env: []string{
 			"PATH=/bin", "HOME=/root", "TMPDIR=/tmp",
-			testnet.Require + "=" + features(), testnet.Throwaway + "=1",
+			testnet.Throwaway + "=1",
 		},
 	}}
 	if err := img.tree.addTools(ctx, tools); err != nil {
@@ -76,10 +76,14 @@ func (img *image) addTests(ctx context.Context, dir string, o *options, packages
 	return nil
 }
 
-func features() string {
+// features returns the features that a kernel must have: all, but a processor without ticks only
+// if its command line has one.
+func (k *kernel) features() string {
 	var names []string
 	for _, f := range testnet.Features() {
-		names = append(names, string(f))
+		if f != testnet.NoTicks || strings.Contains(k.Words, "nohz_full=") {
+			names = append(names, string(f))
+		}
 	}
 	return strings.Join(names, ",")
 }
@@ -164,7 +168,7 @@ func (img *image) write(ctx context.Context, k *kernel, tests []plan.Test, file 
 	for name, e := range img.tree {
 		whole[name] = e
 	}
-	p.Tests = tests
+	p.Tests, p.Env = tests, append(slices.Clone(p.Env), testnet.Require+"="+k.features())
 	for _, m := range modules {
 		name := "modules/" + m.Name + ".ko"
 		whole.file(name, m.Image)

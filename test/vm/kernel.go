@@ -22,6 +22,7 @@ type kernel struct {
 	Release string // as uname -r prints it
 	Image   string // path of the bzImage
 	Modules string // directory of the modules
+	Words   string // more words of its command line
 }
 
 // kernels is a directory of unpacked kernel packages that all runs share.
@@ -32,8 +33,24 @@ type kernels struct {
 // newestOf returns the newest kernel of a series. It is downloaded if apt offers one that
 // the directory lacks; if apt offers none, it is the newest of the directory.
 // SERIES@SUITE is a series of another suite of Debian, @SUITE that suite's newest
-// kernel.
-func (k kernels) newestOf(ctx context.Context, series string) (*kernel, error) {
+// kernel. What follows a plus sign is a word of the kernel's command line.
+func (k kernels) newestOf(ctx context.Context, name string) (*kernel, error) {
+	series, words := splitWords(name)
+	kern, err := k.findNewest(ctx, series)
+	if err == nil {
+		kern.Words = words
+	}
+	return kern, err
+}
+
+// splitWords splits SERIES+WORD+WORD into the series and the words.
+func splitWords(name string) (series, words string) {
+	series, words, _ = strings.Cut(name, "+")
+	return series, strings.ReplaceAll(words, "+", " ")
+}
+
+// findNewest is newestOf without words.
+func (k kernels) findNewest(ctx context.Context, series string) (*kernel, error) {
 	unlock, err := k.lock()
 	if err != nil {
 		return nil, err

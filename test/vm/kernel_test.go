@@ -5,7 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"berth/internal/testnet"
 )
 
 func TestNewest(t *testing.T) {
@@ -28,6 +32,24 @@ func TestNewest(t *testing.T) {
 	} {
 		if got := newest(series, names); got != want {
 			t.Errorf("%s: %q, want %q", series, got, want)
+		}
+	}
+}
+
+func TestWordsOfTheCommandLine(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"6.12":                     {"6.12", ""},
+		"6.12+nohz_full=1":         {"6.12", "nohz_full=1"},
+		"@forky+nohz_full=1+quiet": {"@forky", "nohz_full=1 quiet"},
+	} {
+		series, words := splitWords(name)
+		if got := [2]string{series, words}; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		k := &kernel{Words: words}
+		requires := slices.Contains(strings.Split(k.features(), ","), string(testnet.NoTicks))
+		if requires != strings.Contains(name, "nohz_full") {
+			t.Errorf("%s requires a processor without ticks: %t", name, requires)
 		}
 	}
 }

@@ -53,7 +53,8 @@ func main() {
 func parseOptions(args []string) (*options, error) {
 	o := &options{mark: "::" + rand.Text() + " "}
 	fs := flag.NewFlagSet("vm", flag.ExitOnError)
-	series := fs.String("kernel", "6.1,6.12", "kernels, a comma `list` of SERIES, SERIES@SUITE and @SUITE")
+	series := fs.String("kernel", "6.1,6.12", "kernels, a comma `list` of SERIES, SERIES@SUITE and @SUITE, "+
+		"each with +WORD for a word of its command line")
 	whole := fs.String("whole", "", "with -skips, a comma `list` of the kernels that run all live tests of the packages; "+
 		"the others run only the tests of -skips and -also (default: all kernels)")
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
@@ -236,7 +237,7 @@ var afterCompare = regexp.MustCompile(`Code: .* 48 0f c7 0e( [0-9a-f]{2}){0,12} 
 // newMachine returns a machine with two serial lines: standard output and the
 // console. Words are added to the kernel's command line.
 func newMachine(k *kernel, initrd, console string, limit time.Duration, words ...string) *machine.Machine {
-	words = append([]string{"console=ttyS1 loglevel=5 random.trust_cpu=on"}, words...)
+	words = append([]string{"console=ttyS1 loglevel=5 random.trust_cpu=on", k.Words}, words...)
 	return &machine.Machine{Console: console, Limit: limit, Args: []string{
 		"-no-reboot", "-serial", "stdio", "-serial", "file:" + console,
 		"-kernel", k.Image, "-initrd", initrd,
