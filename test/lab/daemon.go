@@ -54,9 +54,22 @@ func (d *Daemon) Stop() error {
 	case <-d.ended:
 		return d.exit
 	case <-time.After(patience):
-		_ = d.cmd.Process.Kill()
-		return fmt.Errorf("%s does not end; see %s", d.cmd.Args, d.Log)
+		return fmt.Errorf("%s does not end: %s", d.cmd.Args, d.abort())
 	}
+}
+
+// abort ends the daemon by SIGQUIT, or else by SIGKILL. It returns the lines that the daemon then wrote
+// to its log: a program in Go writes the stack of each goroutine.
+func (d *Daemon) abort() []byte {
+	before, _ := os.ReadFile(d.Log) // without it, more of the log is returned
+	_ = d.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-d.ended:
+	case <-time.After(5 * time.Second):
+		_ = d.Kill()
+	}
+	log, _ := os.ReadFile(d.Log) // the error of the caller says enough without it
+	return log[min(len(before), len(log)):]
 }
 
 // Kill sends the daemon SIGKILL, and waits until it has ended. It returns os.ErrProcessDone if it had
