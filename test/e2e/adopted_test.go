@@ -29,8 +29,8 @@ const oddMacvlan = `{"type": "macvlan", "master": "eth1", "mode": "bridge", "ipa
 	"ranges": [[{"subnet": "192.0.2.0/24", "rangeStart": "192.0.2.210", "rangeEnd": "192.0.2.220", "gateway": "192.0.2.1"}],
 		[{"subnet": "2001:db8::/64", "gateway": "2001:db8::1"}]], "routes": [{"dst": "0.0.0.0/0"}]}}`
 
-// unusedOfRange is the first address of the range that no container has.
-const unusedOfRange = "192.0.2.211"
+// The first container has the first address of the range, so that no container has the second one.
+const inUseOfRange, unusedOfRange = "192.0.2.210", "192.0.2.211"
 
 // cniNode runs networks of CNI on a site's host as a runtime does.
 type cniNode struct {
@@ -92,15 +92,18 @@ func TestAdoptedConflist(t *testing.T) {
 		return err
 	}
 	n.within(t, pods[0], add)
+	n.observedOn(t, inUseOfRange)
 	printed := n.adopt(t, "", "--file", n.file)
 	for _, want := range []string{"leave the plugins after it (tuning, tuning)", "replace the plugin macvlan"} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("berth adopt printed no %q:\n%s", want, printed)
 		}
 	}
-	n.within(t, pods[0], func(list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) error {
+	remove := func(list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) error {
 		return n.lib.DelNetworkList(t.Context(), list, rt)
-	})
+	}
+	was := n.file
+	n.file = filepath.Join(n.Dir, "20-home.conflist")
 	write(pluginIn(t, printed))
 	n.within(t, pods[1], add)
 	shown := findEndpoint(t, n.ps(t), pods[1].Name)
@@ -115,12 +118,18 @@ func TestAdoptedConflist(t *testing.T) {
 		func(list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) error {
 			return n.lib.CheckNetworkList(t.Context(), list, rt)
 		},
-		func(list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) error {
-			return n.lib.DelNetworkList(t.Context(), list, rt)
-		},
+		remove,
 	} {
 		n.within(t, pods[1], do)
 	}
+	n.file = was
+	n.within(t, pods[0], remove)
+	must(t, lab.Eventually(60*time.Second, func() error {
+		if all := n.ps(t); len(all) != 0 {
+			return fmt.Errorf("berth ps still shows %+v", all)
+		}
+		return nil
+	}))
 	n.expectReleased(t)
 }
 
