@@ -146,15 +146,16 @@ func (d *Datapath) pinHeld(ifindex int, w direction) (*sys.Link, error) {
 
 // freeing bounds the time in which the kernel frees a link whose pin was removed: it does
 // so in a work queue (kernel/bpf/syscall.c: bpf_link_put), and until then the program is
-// still on the interface.
-const freeing = 200 * time.Millisecond
+// still on the interface. On a loaded machine the work waits for the lock of network
+// configuration.
+const freeing = 2 * time.Second
 
 // attachFirst attaches a program ahead of all others. It waits for a link of the same
 // program that is being freed.
 func attachFirst(p program, ifindex int, w sys.AttachType) (*sys.Link, error) {
 	l, err := sys.AttachFirst(p.FD(), ifindex, w)
 	for end := time.Now().Add(freeing); errors.Is(err, unix.EEXIST) && time.Now().Before(end); {
-		time.Sleep(freeing / 20)
+		time.Sleep(10 * time.Millisecond)
 		l, err = sys.AttachFirst(p.FD(), ifindex, w)
 	}
 	return l, err
