@@ -76,8 +76,12 @@ var alsoIn = map[string]string{
 }
 
 // purposes returns the purposes of a file. A package of test/ that several suites share
-// has the purposes of each.
+// has the purposes of each; a machine with a disk is one of test/system or of
+// make ipvlan, which installs the programs of the former.
 func purposes(all []need, file string) []string {
+	if file == "test/machine/debian.go" {
+		return []string{"system"}
+	}
 	if strings.HasPrefix(file, "test/machine/") && !strings.HasSuffix(file, "_test.go") {
 		return []string{"vm", "system"}
 	}
