@@ -36,6 +36,8 @@ func (w *world) round() {
 	var actions []func()
 	for range 1 + w.rand.IntN(3) {
 		switch n := w.rand.IntN(10); {
+		case n == 0 && len(w.boxes) < maxBoxes:
+			actions = append(actions, w.startByDoor())
 		case n < 3 && len(w.boxes) < maxBoxes:
 			actions = append(actions, w.startNew())
 		case n < 8 && len(free) > 0:
@@ -118,6 +120,9 @@ func (w *world) startBox(b *box, id, networks string, kill time.Duration) {
 
 // actOn chooses an action on a running container.
 func (w *world) actOn(b *box) func() {
+	if b.byDoor {
+		return w.actOnDoor(b)
+	}
 	kill, other := w.killTime(), selections[w.rand.IntN(2)]
 	switch n := w.rand.IntN(10); {
 	case len(b.maybe) > 0 && n < 5: // the runtime tries again

@@ -57,6 +57,8 @@ var programs = map[string]func(ctx context.Context, d config.Dirs, args []string
 		_, err := theHook(d).Disconnect(ctx, args[1], args[0])
 		return err
 	},
+	"add":    addByDoor,
+	"delete": deleteByDoor,
 	"enable": enableShim,
 	"disable": func(ctx context.Context, d config.Dirs, args []string) error {
 		_, err := theShims(d).Disable(ctx, args[0])

@@ -70,6 +70,7 @@ func live(t *testing.T, also func(w *world, round int)) {
 		case rounds%11 == 10:
 			w.checkLeases()
 		}
+		w.networkActs(rounds)
 		also(w, rounds)
 	}
 	if !t.Failed() {

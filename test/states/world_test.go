@@ -46,11 +46,14 @@ const (
 	lanPort = 9000
 )
 
+// stickyNetwork is the network on which a container keeps its address over a restart.
+const stickyNetwork = "lab"
+
 // networkFiles are two networks of one parent whose pools overlap. They have six addresses
 // together, so the pools run out.
 var networkFiles = map[string]string{
 	"lan": "parent = 'eth1'\nconflict_timeout = '10ms'\n[[subnet]]\nsubnet = '192.0.2.0/26'\nip_range = '192.0.2.8/29'\n",
-	"lab": "parent = 'eth1'\nconflict_timeout = '0s'\n[[subnet]]\nsubnet = '192.0.2.0/26'\nip_range = '192.0.2.8/29'\n",
+	"lab": "parent = 'eth1'\nconflict_timeout = '0s'\nsticky = true\n[[subnet]]\nsubnet = '192.0.2.0/26'\nip_range = '192.0.2.8/29'\n",
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -65,8 +68,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.store = state.Open(w.dirs.State)
 	t.Cleanup(func() { must(t, os.RemoveAll(w.dirs.BPFFS)) })
 	must(t, os.MkdirAll(w.dirs.Config+"/networks.d", 0o755))
-	for name, text := range networkFiles {
-		must(t, os.WriteFile(w.dirs.Config+"/networks.d/"+name+".toml", []byte(text), 0o644))
+	for name := range networkFiles {
+		w.writeNetwork(name, "")
 	}
 	w.wire()
 	testnet.In(t, w.lan, func() { w.sink, err = net.ListenUDP("udp4", &net.UDPAddr{Port: lanPort}) })
@@ -86,6 +89,7 @@ type box struct {
 	id      string
 	ns      *testnet.NS
 	process *os.Process
+	byDoor  bool            // its engine attaches it, see theDoor
 	dead    bool            // its process has ended; the namespace may exist a moment longer
 	on      map[string]bool // networks it must be on
 	maybe   map[string]bool // networks it may be on: an action was killed
