@@ -139,9 +139,14 @@ func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
 }
 
 func parseNetworks(value string) (all []Selection, err error) {
-	if strings.HasPrefix(strings.TrimSpace(value), "[") {
+	switch text := strings.TrimSpace(value); {
+	case text == "":
+		err = Invalid("", value, "the names of networks, as lan or lan,lab@eth1, or a JSON list")
+	case text[0] == '{':
+		err = Invalid("", value, `a list of such objects, as [{"name": "lan"}]`)
+	case text[0] == '[':
 		all, err = parseJSON(value)
-	} else {
+	default:
 		all, err = parseList(value)
 	}
 	if err != nil {
