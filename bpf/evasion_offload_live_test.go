@@ -122,6 +122,36 @@ func TestEvasionsByOffloads(t *testing.T) {
 	}
 }
 
+// TestMACByAChecksum sends frames with the container's MAC by AF_XDP, of which the kernel overwrites
+// two bytes by a checksum.
+func TestMACByAChecksum(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Types)
+	x := newOffloadArena(t)
+	x.last = func(to *receiver) {
+		sendRaw(x, x.from.NS, "net1", datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))
+	}
+	var socket *xdpSocket
+	var err error
+	testnet.In(t, x.from.NS, func() { socket, err = newSummingXDPSocket(t, x.index) })
+	if errors.Is(err, unix.EINVAL) {
+		t.Log("this kernel computes no checksums for AF_XDP, which 6.8 and newer do")
+		return
+	}
+	must(t, err)
+	const at = 10 // the last two bytes of the source MAC
+	x.send = func(frame []byte) error { return socket.sendSummed(at, frame[10:]) }
+	forged := func(mac specs.MAC, r *receiver) []byte {
+		mac[5] ^= 0xff
+		return datagram4(x.from.ip, 9, 1009, forgedText)(mac, r)
+	}
+	own := datagram4(x.from.ip, 9, 1009, forgedText)
+	f := forgery{specs.MACSpoof, 4, summedInto(at, own, forged), arrivesAt(1009)}
+	if !x.evadesEnforcement(f, unchangedFrame, x.to["the LAN"], "a MAC by a sum") {
+		t.Error("not taken, so that it tests nothing")
+	}
+}
+
 // TestPlainOffloads sends frames of which the kernel writes the checksum where the protocol has it,
 // on a network that enforces everything: they pass, and are no violation.
 func TestPlainOffloads(t *testing.T) {

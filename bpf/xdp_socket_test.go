@@ -23,6 +23,19 @@ type xdpSocket struct {
 	ring   xdpRing // of descriptors of frames to send
 	done   xdpRing // of frames that the kernel has freed
 	next   uint32  // number of frames sent
+
+	metadata uint64 // size of the metadata before each frame, or 0
+}
+
+// Sizes in an AF_XDP socket's memory.
+const (
+	xdpHeadroom = 256 // before each frame
+	xdpMetadata = 24  // struct xsk_tx_metadata
+)
+
+// newSummingXDPSocket opens a socket that lets the kernel compute checksums (from Linux 6.8).
+func newSummingXDPSocket(t testing.TB, ifindex int) (*xdpSocket, error) {
+	return openXDPSocket(t, ifindex, unix.XDPUmemReg{Flags: unix.XDP_UMEM_TX_METADATA_LEN, Tx_metadata_len: xdpMetadata})
 }
 
 // xdpRing is a ring that the kernel and the test share.
@@ -36,29 +49,46 @@ func (r xdpRing) put(offset uint64, n uint32) { binary.NativeEndian.PutUint32(r.
 // newXDPSocket opens a socket on an interface of the caller's namespace.
 func newXDPSocket(t testing.TB, ifindex int) *xdpSocket {
 	t.Helper()
+	x, err := openXDPSocket(t, ifindex, unix.XDPUmemReg{})
+	must(t, err)
+	return x
+}
+
+// openXDPSocket opens a socket. It returns an error if the kernel refuses the memory.
+func openXDPSocket(t testing.TB, ifindex int, area unix.XDPUmemReg) (*xdpSocket, error) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	x := &xdpSocket{fd: fd}
+	x := &xdpSocket{fd: fd, metadata: uint64(area.Tx_metadata_len)}
 	x.memory, err = unix.Mmap(-1, 0, xdpChunk*xdpChunks, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	must(t, err)
 	t.Cleanup(func() { _ = unix.Munmap(x.memory) })
-	area := unix.XDPUmemReg{Addr: uint64(uintptr(unsafe.Pointer(&x.memory[0]))), Len: xdpChunk * xdpChunks, Size: xdpChunk}
-	x.setOption(t, unix.XDP_UMEM_REG, unsafe.Pointer(&area), unsafe.Sizeof(area))
+	area.Addr, area.Len, area.Size = uint64(uintptr(unsafe.Pointer(&x.memory[0]))), xdpChunk*xdpChunks, xdpChunk
+	if err := x.option(unix.XDP_UMEM_REG, unsafe.Pointer(&area), unsafe.Sizeof(area)); err != nil {
+		return nil, err
+	}
 	entries := uint32(xdpChunks)
 	for _, ring := range []int{unix.XDP_UMEM_FILL_RING, unix.XDP_UMEM_COMPLETION_RING, unix.XDP_TX_RING} {
 		x.setOption(t, ring, unsafe.Pointer(&entries), unsafe.Sizeof(entries))
 	}
 	x.mapRings(t)
 	must(t, unix.Bind(fd, &unix.SockaddrXDP{Flags: unix.XDP_COPY, Ifindex: uint32(ifindex)}))
-	return x
+	return x, nil
+}
+
+func (x *xdpSocket) option(option int, value unsafe.Pointer, size uintptr) error {
+	_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(x.fd), unix.SOL_XDP, uintptr(option), uintptr(value), size, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func (x *xdpSocket) setOption(t testing.TB, option int, value unsafe.Pointer, size uintptr) {
 	t.Helper()
-	_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(x.fd), unix.SOL_XDP, uintptr(option), uintptr(value), size, 0)
-	if errno != 0 {
-		t.Fatalf("set option %d of an AF_XDP socket: %v", option, errno)
+	if err := x.option(option, value, size); err != nil {
+		t.Fatalf("set option %d of an AF_XDP socket: %v", option, err)
 	}
 }
 
@@ -83,13 +113,25 @@ func (x *xdpSocket) mapRings(t testing.TB) {
 }
 
 // sendFrame sends a frame. The kernel has copied it when sendFrame returns.
-func (x *xdpSocket) sendFrame(frame []byte) error {
+func (x *xdpSocket) sendFrame(frame []byte) error { return x.sendAt(0, 0, frame) }
+
+// sendSummed sends a frame, at an offset of which the kernel writes the checksum of all that follows.
+func (x *xdpSocket) sendSummed(at uint16, frame []byte) error {
+	metadata := x.memory[uint64(x.next%xdpChunks)*xdpChunk+xdpHeadroom-x.metadata:]
+	binary.NativeEndian.PutUint64(metadata, unix.XDP_TXMD_FLAGS_CHECKSUM)
+	binary.NativeEndian.PutUint16(metadata[8:], at)
+	binary.NativeEndian.PutUint16(metadata[10:], 0)
+	return x.sendAt(xdpHeadroom, unix.XDP_TX_METADATA, frame)
+}
+
+// sendAt sends a frame at an offset in its chunk.
+func (x *xdpSocket) sendAt(offset uint64, options uint32, frame []byte) error {
 	at := x.next % xdpChunks
-	copy(x.memory[at*xdpChunk:], frame)
+	copy(x.memory[uint64(at)*xdpChunk+offset:], frame)
 	descriptor := x.ring.memory[x.ring.offsets.Desc+uint64(at)*xdpDescriptor:]
-	binary.NativeEndian.PutUint64(descriptor, uint64(at)*xdpChunk)
-	binary.NativeEndian.PutUint64(descriptor[8:], 0)
+	binary.NativeEndian.PutUint64(descriptor, uint64(at)*xdpChunk+offset)
 	binary.NativeEndian.PutUint32(descriptor[8:], uint32(len(frame)))
+	binary.NativeEndian.PutUint32(descriptor[12:], options)
 	x.done.put(x.done.offsets.Consumer, binary.NativeEndian.Uint32(x.done.memory[x.done.offsets.Producer:]))
 	x.next++
 	x.ring.put(x.ring.offsets.Producer, x.next)

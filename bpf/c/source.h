@@ -167,10 +167,11 @@ static __always_inline bool source_hidden(struct __sk_buff *skb, const struct fr
 
 	if (judged & from->enforce)
 		judged &= from->enforce;
-	offence->kind = judged & 1U << IP_SPOOF	       ? IP_SPOOF :
-		      judged & 1U << ROGUE_DHCP	       ? ROGUE_DHCP :
-		      judged & 1U << ROGUE_RA	       ? ROGUE_RA :
-		      judged & 1U << PRIVATE_ATTEMPT   ? PRIVATE_ATTEMPT :
+	offence->kind = judged & 1U << MAC_SPOOF       ? MAC_SPOOF :
+			judged & 1U << IP_SPOOF	       ? IP_SPOOF :
+			judged & 1U << ROGUE_DHCP      ? ROGUE_DHCP :
+			judged & 1U << ROGUE_RA	       ? ROGUE_RA :
+			judged & 1U << PRIVATE_ATTEMPT ? PRIVATE_ATTEMPT :
 							 HOST_ISOLATION;
 	if (!(judged & 1U << offence->kind))
 		return false;
@@ -275,11 +276,18 @@ static __always_inline bool source_counts(const struct frame *f, const struct pa
 	return source_ip_judged(from);
 }
 
-/* Returns the kinds (bits) that a frame with too many VLAN tags may be. */
-static __always_inline __u32 source_tagged(const struct frame *f, const struct party *from)
+/*
+ * Returns the kinds (bits) that a frame with too many VLAN tags may be, or one that a
+ * checksum overwrites, of which the MACs too may be.
+ */
+static __always_inline __u32 source_tagged(struct __sk_buff *skb, const struct frame *f,
+					   const struct party *from)
 {
 	__u32 kinds = 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << HOST_ISOLATION;
 
+	if (from->mode < MODE_L2 && from->mode != MODE_PASSTHRU &&
+	    kernel_sum_offset(skb) < ETH_HLEN)
+		kinds |= 1U << MAC_SPOOF;
 	if (from->mode == MODE_PRIVATE)
 		kinds |= 1U << PRIVATE_ATTEMPT;
 	return f->from.vlan ? kinds : kinds | 1U << IP_SPOOF;
@@ -305,7 +313,7 @@ __noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
 	key.vlan = f->from.vlan;
 	offence = offence_of(skb, from, cookie, IP_SPOOF, direction);
 	if (frame_hidden(f) || sum_overwrites(skb, f))
-		return source_hidden(skb, f, from, &offence, source_tagged(f, from));
+		return source_hidden(skb, f, from, &offence, source_tagged(skb, f, from));
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
 		drop = source_spoof(skb, f, from, &offence, &key);
 	return source_upper(skb, f, from, &offence, &key) || drop;
