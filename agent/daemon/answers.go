@@ -77,7 +77,7 @@ func (a *Agent) reportUnanswered(ctx context.Context, w *answers) error {
 		if maps == nil {
 			return nil
 		}
-		return maps.EachCounters(uint32(len(now.bySlot)), func(slot uint32, c *specs.Counters) {
+		err := maps.EachCounters(uint32(len(now.bySlot)), func(slot uint32, c *specs.Counters) {
 			r := now.recordOfSlot(slot)
 			if r == nil || r.phase != specs.PhaseAttached {
 				return
@@ -89,6 +89,7 @@ func (a *Agent) reportUnanswered(ctx context.Context, w *answers) error {
 					t.Unicast.Packets, t.Broadcast.Packets)
 			}
 		})
+		return errors.Join(err, dropAnsweredBeside(maps, now.all, silent))
 	})
 	w.forgetMissing(there)
 	errs := []error{err}
@@ -96,4 +97,26 @@ func (a *Agent) reportUnanswered(ctx context.Context, w *answers) error {
 		errs = append(errs, a.reportFindings(ctx, r, []finding{{specs.Unanswered, detail}}, true))
 	}
 	return errors.Join(errs...)
+}
+
+// dropAnsweredBeside deletes the records whose namespace has another interface on the parent that was
+// answered: the kernel may answer an ARP request, or send, by one interface and receive by the other.
+func dropAnsweredBeside(maps *bpf.Maps, all []*record, silent map[*record]string) error {
+	for r := range silent {
+		for _, other := range all {
+			beside := other != r && other.isLive() && other.slot != 0 && other.cookie != 0 &&
+				other.cookie == r.cookie && other.parentIndex == r.parentIndex
+			if !beside {
+				continue
+			}
+			c, err := maps.Counters(other.slot)
+			if err != nil {
+				return err
+			}
+			if c.Receive.External.Unicast.Packets > 0 {
+				delete(silent, r)
+			}
+		}
+	}
+	return nil
 }

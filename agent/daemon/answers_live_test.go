@@ -34,22 +34,29 @@ func silentLAN(t *testing.T, a *Agent) (parent string, lan *testnet.NS) {
 
 func newAsker(t *testing.T, a *Agent, parent, id string, slot uint32) *asker {
 	t.Helper()
-	c := &asker{T: t, ns: testnet.Namespace(t)}
-	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "link", parent, "name", "net1", "netns", c.ns.Path(), "type", "macvlan", "mode", "bridge")
-	testnet.Up(t, c.ns, "net1")
+	c := (&asker{T: t, ns: testnet.Namespace(t)}).withInterface(a, parent, "net1", id, slot)
 	testnet.Run(t, c.ns, "ip", "route", "add", "default", "dev", "net1")
-	c.mac = testnet.Link(t, c.ns, "net1").Attrs().HardwareAddr
+	return c
+}
+
+// withInterface gives the namespace of an asker a further interface, and returns the asker that has it.
+func (c *asker) withInterface(a *Agent, parent, ifname, id string, slot uint32) *asker {
+	t := c.T
+	t.Helper()
+	testnet.Run(t, testnet.Here(t), "ip", "link", "add", "link", parent, "name", ifname, "netns", c.ns.Path(), "type", "macvlan", "mode", "bridge")
+	testnet.Up(t, c.ns, ifname)
+	mac := testnet.Link(t, c.ns, ifname).Attrs().HardwareAddr
 	ns, err := network.OpenPath(c.ns.Path())
 	mustSucceed(t, err)
 	defer ns.Close()
 	at := scaleAttachment(slot)
-	at.Containers, at.MAC, at.Addresses = []string{id}, specs.MAC(c.mac), nil
+	at.Containers, at.Interface, at.MAC, at.Addresses = []string{id}, ifname, specs.MAC(mac), nil
 	at.Cookie, err = ns.Cookie()
 	mustSucceed(t, err)
 	at.Parent, at.ParentIndex = parent, testnet.Link(t, testnet.Here(t), parent).Attrs().Index
 	mustSucceed(t, a.store.Update(t.Context(), func(tx *state.Tx) error { return tx.Put(at) }))
 	mustSucceed(t, a.datapath.Maps().Register(release.Endpoint(at)))
-	return c
+	return &asker{T: t, ns: c.ns, mac: mac}
 }
 
 // sendFrames sends frames with the given addresses from an interface of a namespace.
@@ -79,11 +86,13 @@ func TestUnansweredEndpointIsReported(t *testing.T) {
 	unheard, seeker := newAsker(t, a, parent, "unheard", 1), newAsker(t, a, parent, "seeker", 2)
 	answered, speaker := newAsker(t, a, parent, "answered", 3), newAsker(t, a, parent, "speaker", 4)
 	newAsker(t, a, parent, "idle", 5)
+	beside := answered.withInterface(a, parent, "net2", "beside", 6) // answers arrive by the other interface
 	w := &answers{byKey: make(map[string]*asking)}
 	for look := range askedIntervals + 3 {
 		sendFrames(t, unheard.ns, "net1", wire, unheard.mac, askedLeast)
 		sendFrames(t, seeker.ns, "net1", all, seeker.mac, askedLeast)
 		sendFrames(t, answered.ns, "net1", wire, answered.mac, askedLeast)
+		sendFrames(t, beside.ns, "net2", wire, beside.mac, askedLeast)
 		sendFrames(t, speaker.ns, "net1", group, speaker.mac, askedLeast)
 		if look == 1 {
 			sendFrames(t, lan, "wire", answered.mac, wire, 1)
@@ -105,7 +114,7 @@ func TestUnansweredEndpointIsReported(t *testing.T) {
 	if len(eventsOf) != 2 || eventsOf["unheard"] != 1 || eventsOf["seeker"] != 1 {
 		t.Errorf("eventsOf %v, want unheard and seeker, once each", eventsOf)
 	}
-	for slot, want := range []uint64{1: 1, 2: 1, 3: 0, 4: 0, 5: 0} {
+	for slot, want := range []uint64{1: 1, 2: 1, 3: 0, 4: 0, 5: 0, 6: 0} {
 		broken, err := a.datapath.Maps().Violations(uint32(slot))
 		mustSucceed(t, err)
 		if got := broken[specs.Unanswered].Packets; got != want {
