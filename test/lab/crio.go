@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,7 +88,40 @@ func (c *CRIO) StartDaemon() (err error) {
 	if err != nil {
 		return err
 	}
-	return c.daemon.ready(func() error { _, err := crictl(c, "info"); return err })
+	return c.daemon.ready(c.askNetwork)
+}
+
+// askNetwork returns nil if CRI-O serves and has read the pods' network; a kubelet, too, starts
+// no pod before. CRI-O 1.34 looks for the network twice a second, and keeps a channel for each
+// pod that was asked for before. When it ends, it writes to each of them twice, from two
+// goroutines, and the second may wait for ever (internal/config/cnimgr, Shutdown).
+func (c *CRIO) askNetwork() error {
+	out, err := crictl(c, "info", "--output", "json")
+	if err != nil {
+		return err
+	}
+	return networkReady(out)
+}
+
+// networkReady returns nil if the output of crictl info tells that pods can have a network.
+func networkReady(info string) error {
+	var told struct {
+		Status struct {
+			Conditions []struct {
+				Type, Message string
+				Status        bool
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(info), &told); err != nil {
+		return fmt.Errorf("parse crictl info: %w", err)
+	}
+	for _, c := range told.Status.Conditions {
+		if c.Type == "NetworkReady" && c.Status {
+			return nil
+		}
+	}
+	return fmt.Errorf("no network for pods: %+v", told.Status.Conditions)
 }
 
 // StopDaemon implements Server.
