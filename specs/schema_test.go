@@ -57,7 +57,7 @@ func fullEndpoint() Endpoint {
 		IPv6Token: netip.MustParseAddr("::53"),
 		Routes:    []Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.1"), Metric: 5}},
 		DHCP:      []DHCPStatus{{Family: "ipv4", Lease: fullLease()}, {Family: "ipv6", Lost: "the lease ended"}},
-		Origin:    OriginBerth, Phase: PhaseEnded, Created: time.Now(), Ended: time.Now(), Counted: true,
+		Origin:    OriginBerth, Phase: PhaseEnded, Created: time.Now(), Ended: time.Now(), Vanished: time.Now(), Counted: true,
 		Counters:   Counters{Receive: Traffic{Local: count}, Transmit: Traffic{External: count}},
 		Violations: map[Kind]uint64{MACSpoof: 1}, Dropped: map[Kind]uint64{MACSpoof: 1}, GroupPackets: new(uint64(3)),
 	}
