@@ -3,16 +3,25 @@ package hook
 import (
 	"strings"
 	"testing"
+
+	"berth/internal/state"
 )
 
-func TestStickyKeepsAddressAndMAC(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
+// startSticky starts two containers, first and a, on a network that remembers addresses, and returns the
+// second and its attachment.
+func (h *host) startSticky() (*box, *state.Attachment) {
+	h.Helper()
 	h.network("lan", strings.Replace(lan, "[[", "sticky = true\n[[", 1))
 	h.mustStart(h.box("first", "lan"))
 	a := h.box("a", "lan")
 	h.mustStart(a)
-	had := h.firstOf("a")
+	return a, h.firstOf("a")
+}
+
+func TestStickyKeepsAddressAndMAC(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	a, had := h.startSticky()
 	h.mustStop(a)
 	h.mustStop(&box{id: "first"}) // a lower address is free now
 
@@ -37,11 +46,7 @@ func TestStickyKeepsAddressAndMAC(t *testing.T) {
 func TestStickyKeepsTheAddressOverAHeal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.network("lan", strings.Replace(lan, "[[", "sticky = true\n[[", 1))
-	h.mustStart(h.box("first", "lan"))
-	a := h.box("a", "lan")
-	h.mustStart(a)
-	had := h.firstOf("a")
+	a, had := h.startSticky()
 	h.removeParent()
 	h.returnParent()
 	if healed := h.heal(); len(healed) != 2 {
