@@ -26,6 +26,7 @@ type Change struct {
 	NSID    int  // of the namespace, or -1 for the socket's own
 	Index   int  // index of the link there, or 0 if the namespace got its ID or has ended
 	Address bool // an address of the link changed, not the link itself
+	Filters bool // a qdisc or a filter of the link changed, not the link itself
 	Ended   bool // the namespace has ended: the kernel may give its ID to another one
 	Lost    bool
 }
@@ -37,9 +38,18 @@ const ownNSID = -1
 // has 1.5 kB, and a hundred containers may start at once.
 const changesBuffer = 1 << 20
 
+// linkGroups are the groups of links, addresses and IDs of namespaces.
+const linkGroups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | 1<<(unix.RTNLGRP_NSID-1)
+
 // ListenChanges listens in the namespace of the calling thread. It misses no change
 // after it returns.
-func ListenChanges() (*Changes, error) {
+func ListenChanges() (*Changes, error) { return listen(linkGroups) }
+
+// ListenWithFilters is ListenChanges for qdiscs and their filters as well. The kernel sends no
+// notification of programs that are attached by tcx.
+func ListenWithFilters() (*Changes, error) { return listen(linkGroups | 1<<(unix.RTNLGRP_TC-1)) }
+
+func listen(groups uint32) (*Changes, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("listen to rtnetlink: %w", err)
@@ -55,7 +65,6 @@ func ListenChanges() (*Changes, error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, changesBuffer) != nil {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, changesBuffer))
 	}
-	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | 1<<(unix.RTNLGRP_NSID-1))
 	if err = errors.Join(err, unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen to rtnetlink: %w", err), unix.Close(fd))
 	}
@@ -132,8 +141,8 @@ func nsidOf(oob []byte) int {
 }
 
 // changesIn parses the ID of a namespace that got it or has ended (a dying namespace sends no
-// other notification), and else the index of each message, which links and addresses have at the
-// same offset (struct ifinfomsg, struct ifaddrmsg).
+// other notification), and else the index of each message, which links, addresses and qdiscs have at
+// the same offset (struct ifinfomsg, struct ifaddrmsg, struct tcmsg).
 func changesIn(b []byte, nsid int) (all []Change) {
 	for header, payload := range messagesIn(b) {
 		if header.Type == unix.RTM_NEWNSID || header.Type == unix.RTM_DELNSID {
@@ -149,6 +158,8 @@ func changesIn(b []byte, nsid int) (all []Change) {
 		switch header.Type {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			one.Address = true
+		case unix.RTM_NEWQDISC, unix.RTM_DELQDISC, unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER:
+			one.Filters = true
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		default:
 			continue

@@ -20,9 +20,14 @@ import (
 // listenChanges listens in a namespace and returns the channel of the changes.
 func listenChanges(t *testing.T, ns *testnet.NS) <-chan Change {
 	t.Helper()
+	return listenBy(t, ns, ListenChanges)
+}
+
+func listenBy(t *testing.T, ns *testnet.NS, listen func() (*Changes, error)) <-chan Change {
+	t.Helper()
 	var c *Changes
 	var err error
-	testnet.In(t, ns, func() { c, err = ListenChanges() })
+	testnet.In(t, ns, func() { c, err = listen() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +93,45 @@ func TestChangesOfAllNamespacesAreHeard(t *testing.T) {
 	awaitChange(t, came, Change{NSID: id, Index: made.Index})
 	testnet.Address(t, s.host, "eth1", "192.0.2.8/24")
 	awaitChange(t, came, Change{NSID: -1, Index: s.parent.Index, Address: true})
+}
+
+// TestChangesOfFiltersAreHeard requires the notifications of a qdisc and of a filter, on the host and in a
+// container, and none of them for a listener that asks for links and addresses alone.
+func TestChangesOfFiltersAreHeard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, err := s.h.AssignNSID(s.n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
+	came, others := listenBy(t, s.host, ListenWithFilters), listenChanges(t, s.host)
+	for _, c := range []struct {
+		ns   *testnet.NS
+		name string
+		want Change
+	}{
+		{s.host, "eth1", Change{NSID: -1, Index: s.parent.Index, Filters: true}},
+		{s.container, "net1", Change{NSID: id, Index: made.Index, Filters: true}},
+	} {
+		for _, args := range []string{
+			"qdisc add dev %s clsact", "filter add dev %s egress prio 1 protocol ip u32 match u32 0 0",
+			"filter del dev %s egress prio 1", "qdisc del dev %s clsact",
+		} {
+			testnet.Run(t, c.ns, "tc", strings.Fields(fmt.Sprintf(args, c.name))...)
+			awaitChange(t, came, c.want)
+		}
+	}
+	testnet.Run(t, s.host, "ip", "link", "add", "br0", "type", "bridge")
+	index := testnet.Link(t, s.host, "br0").Attrs().Index
+	for one := range others {
+		if one.Filters {
+			t.Errorf("change %+v of filters, for a listener to links", one)
+		}
+		if one.Index == index {
+			return
+		}
+	}
 }
 
 func TestEndOfANamespaceIsHeard(t *testing.T) {

@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // The agent reconciles everything each resync, and each inspection checks whether the
-// programs still get every frame, as the kernel sends no notification of that. Wakes gather
+// programs still get every frame, as the kernel sends no notification of tcx, XDP and nftables. Wakes gather
 // for some time before a reconciliation: a hook writes several files, and would wait for a processor
 // if the agent worked meanwhile. Pins are checked pinsSettle after their last
 // change, as a removal takes a moment. An answer waits at most answerWithin for a
@@ -82,6 +82,7 @@ type Agent struct {
 	wakes     chan struct{}
 	troubles  troubles
 	draining  chan struct{} // wakes the janitor
+	filters   filterChanges
 	drift     *drifter
 	observer  *observer
 	observed  *observedAddresses

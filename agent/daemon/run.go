@@ -117,7 +117,7 @@ func (a *Agent) runGoroutines(ctx context.Context, host *network.Handle, loop fu
 
 // startWatching begins to watch files and the kernel's notifications.
 func (a *Agent) startWatching() (*watcher, error) {
-	changes, err := network.ListenChanges()
+	changes, err := network.ListenWithFilters()
 	if err != nil {
 		return nil, err
 	}
@@ -128,15 +128,24 @@ func (a *Agent) startWatching() (*watcher, error) {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
-	reopen := func() (changeSource, error) { return network.ListenChanges() }
+	reopen := func() (changeSource, error) { return network.ListenWithFilters() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
-	changed := func(c network.Change) { a.drift.noteChange(c); a.observer.noteChange(c) }
 	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report),
-		a.wakeAll, changed)
+		a.wakeAll, a.noteChange)
 	if err != nil {
 		a.drift.host.Close()
 	}
 	return watch, err
+}
+
+// noteChange passes a notification of the kernel to those that need it. It does not block.
+func (a *Agent) noteChange(c network.Change) {
+	if c.Filters {
+		a.filters.noteChange(c)
+		return
+	}
+	a.drift.noteChange(c)
+	a.observer.noteChange(c)
 }
 
 // configuredLogs returns the configured event logs.
@@ -173,9 +182,11 @@ func newAgent(o Options) (*Agent, error) {
 		wakes:    make(chan struct{}, 1),
 		draining: make(chan struct{}, 1),
 		requests: make(chan request),
+		filters:  filterChanges{pause: filterPause},
 		pings:    make(chan chan struct{}),
 	}
 	a.records.emit = a.emitEvent
+	a.filters.wake = a.wakeLoop
 	if c.Cluster.Enabled() {
 		a.member = pools.New(pools.Options{Config: c.Cluster, ConfigDir: o.Dirs.Config, Store: store, Log: o.Log,
 			Problem: a.troubles.setProblem})

@@ -94,7 +94,7 @@ func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 			return
 		}
 		for _, c := range changes {
-			if c.NSID < 0 || c.Lost {
+			if c.NSID < 0 && !c.Filters || c.Lost {
 				wake()
 			}
 			changed(c)

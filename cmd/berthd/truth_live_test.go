@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/bpf"
 	"berth/internal/release"
@@ -150,6 +151,39 @@ func TestStatusByClsact(t *testing.T) {
 	l.answersCounting("without that qdisc")
 	web.sendFrames(2)
 	web.waitSent(5)
+}
+
+// TestFiltersRemovedAtRest removes berth's filters, and their qdisc, again and again from an agent that is
+// not asked for its status. If the agent noticed it only at its inspections, which are 5 s apart, it would
+// restore the last of n removals after (n-1) × 5 s or more.
+func TestFiltersRemovedAtRest(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.agentConfig(`attach = "clsact"`)
+	l.startAgent()
+	l.answersCounting("at first")
+	removals := [][]string{
+		{"qdisc", "del", "dev", parent, "clsact"},
+		{"filter", "del", "dev", parent, "egress"},
+		{"filter", "del", "dev", parent, "ingress"},
+		{"filter", "del", "dev", parent, "ingress", "prio", "1", "handle", "0xbe27", "bpf"},
+		{"qdisc", "del", "dev", parent, "clsact"},
+	}
+	began := time.Now()
+	for _, removal := range removals {
+		testnet.Run(t, l.host, "tc", removal...)
+		testnet.Eventually(t, "the filters after tc "+strings.Join(removal, " "), func() bool {
+			ingress := testnet.Run(t, l.host, "tc", "filter", "show", "dev", parent, "ingress")
+			egress := testnet.Run(t, l.host, "tc", "filter", "show", "dev", parent, "egress")
+			return strings.Contains(ingress, "berth-ingress") && strings.Contains(egress, "berth-egress")
+		})
+	}
+	const inspection = 5 * time.Second
+	if took := time.Since(began); took >= time.Duration(len(removals)-1)*inspection {
+		t.Errorf("%d removals were restored within %s, so not at once", len(removals), took)
+	}
+	l.answersCounting("in the end")
 }
 
 // TestPinsRemovedAtRest removes pins again and again from an otherwise idle agent: it pins
