@@ -10,6 +10,7 @@
 //	go run ./test/vm -nodes                             # two nodes on one LAN (package nodes)
 //	go run ./test/vm -long -run TestSoak ./hook         # a thousand cycles, under both
 //	go run ./test/vm -skips test.json -whole 6.1 ./hook # 6.12: only what test.json has as skipped
+//	go run ./test/vm -skips test.json -whole 6.1 -others berth/bpf ./hook ./bpf # of it only what bpf has
 //
 // Without package patterns it runs the tests of all `*_live_test.go` files
 // except those that need container engines, with -short unless -long is given: a

@@ -100,9 +100,7 @@ func (img *image) addPackage(ctx context.Context, dir string, o *options, p *tes
 			return err
 		}
 	}
-	if len(p.skipped) > 0 {
-		img.few[p.ImportPath] = cmp.Or(o.run, exactly(p.skipped))
-	}
+	img.addFew(o, p)
 	binary := filepath.Join(dir, strings.ReplaceAll(place, "/", "_")+".test")
 	if err := p.build(ctx, binary); err != nil {
 		return err
@@ -115,6 +113,13 @@ func (img *image) addPackage(ctx context.Context, dir string, o *options, p *tes
 			"-test.timeout=" + (o.timeout * 3 / 4).String(), "-test.run=" + pattern},
 	})
 	return nil
+}
+
+// addFew adds the tests of a package that kernels run which do not run all tests.
+func (img *image) addFew(o *options, p *testPackage) {
+	if len(p.skipped) > 0 && (o.others == nil || slices.Contains(o.others, p.ImportPath)) {
+		img.few[p.ImportPath] = cmp.Or(o.run, exactly(p.skipped))
+	}
 }
 
 // addModule adds the files of the module to the tests' working tree, because they read

@@ -30,6 +30,7 @@ type options struct {
 	results  string
 	skips    string
 	also     []string // tests, PACKAGE.TEST, that run with those of skips
+	others   []string // packages whose tests of skips and also the kernels that are not whole run; none: all
 	again    int
 	verbose  bool
 	long     bool
@@ -55,21 +56,11 @@ func parseOptions(args []string) (*options, error) {
 	fs := flag.NewFlagSet("vm", flag.ExitOnError)
 	series := fs.String("kernel", "6.1,6.12", "kernels, a comma `list` of SERIES, SERIES@SUITE and @SUITE, "+
 		"each with +WORD for a word of its command line")
-	whole := fs.String("whole", "", "with -skips, a comma `list` of the kernels that run all live tests of the packages; "+
-		"the others run only the tests of -skips and -also (default: all kernels)")
+	whole := o.addChoice(fs)
 	fs.StringVar(&o.run, "run", "", "only tests that match this `regexp` (default: the live tests)")
 	fs.DurationVar(&o.timeout, "timeout", 15*time.Minute, "for one machine, from boot to verdict")
 	fs.StringVar(&o.cache, "cache", filepath.Join(debian.Cache(), "kernels"), "`directory` of the kernels")
 	fs.StringVar(&o.results, "results", "", "`directory` for the outcome of each test, a file a kernel")
-	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, "+
-		"beside those of packages")
-	fs.Func("also", "with -skips, a comma `list` of PACKAGE.TEST that run too", func(list string) error {
-		o.also = strings.Split(list, ",")
-		if i := slices.IndexFunc(o.also, func(name string) bool { return !strings.Contains(name, ".") }); i >= 0 {
-			return fmt.Errorf("%q is no PACKAGE.TEST", o.also[i])
-		}
-		return nil
-	})
 	fs.IntVar(&o.again, "again", 0, "run the failed tests of a package a second time if they are at most this `number`")
 	fs.BoolVar(&o.long, "long", false, "the whole soak too: without -short")
 	fs.BoolVar(&o.verbose, "v", false, "print all that the tests print")
@@ -89,6 +80,28 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("test/vm runs on amd64 only, not on %s", runtime.GOARCH)
 	}
 	return o, nil
+}
+
+// addChoice adds the flags that choose tests by the results of another kernel. It returns the
+// value of -whole.
+func (o *options) addChoice(fs *flag.FlagSet) (whole *string) {
+	whole = fs.String("whole", "", "with -skips, a comma `list` of the kernels that run all live tests of the packages; "+
+		"the others run only the tests of -skips and -also (default: all kernels)")
+	fs.StringVar(&o.skips, "skips", "", "`file` of results: the tests that were skipped there for a kernel's feature, "+
+		"beside those of packages")
+	fs.Func("also", "with -skips, a comma `list` of PACKAGE.TEST that run too", func(list string) error {
+		o.also = strings.Split(list, ",")
+		if i := slices.IndexFunc(o.also, func(name string) bool { return !strings.Contains(name, ".") }); i >= 0 {
+			return fmt.Errorf("%q is no PACKAGE.TEST", o.also[i])
+		}
+		return nil
+	})
+	fs.Func("others", "with -whole, a comma `list` of packages: the other kernels run only the tests of -skips and -also "+
+		"that are in these (default: all)", func(list string) error {
+		o.others = strings.Split(list, ",")
+		return nil
+	})
+	return whole
 }
 
 // chooseWhole sets the kernels that run all live tests of the packages, by the value of -whole.

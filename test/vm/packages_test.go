@@ -107,6 +107,29 @@ func TestOnlyTheWholeKernelsRunAllTests(t *testing.T) {
 	}
 }
 
+func TestTheOtherKernelsRunSomePackages(t *testing.T) {
+	packages := []*testPackage{
+		{ImportPath: "berth/bpf", skipped: []string{"TestA", "TestB"}},
+		{ImportPath: "berth/hook", skipped: []string{"TestC"}},
+		{ImportPath: "berth/network"},
+	}
+	for _, c := range []struct {
+		others []string
+		want   map[string]string
+	}{
+		{nil, map[string]string{"berth/bpf": "^(TestA|TestB)$", "berth/hook": "^(TestC)$"}},
+		{[]string{"berth/bpf", "berth/network"}, map[string]string{"berth/bpf": "^(TestA|TestB)$"}},
+	} {
+		img := &image{few: map[string]string{}}
+		for _, p := range packages {
+			img.addFew(&options{others: c.others}, p)
+		}
+		if !reflect.DeepEqual(img.few, c.want) {
+			t.Errorf("-others %q: %q, want %q", c.others, img.few, c.want)
+		}
+	}
+}
+
 func TestChooseWhole(t *testing.T) {
 	for _, c := range []struct {
 		list, skips, wantErr string
