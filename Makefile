@@ -47,6 +47,7 @@ build: ## static binaries in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags grpcnotrace -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
 	CGO_ENABLED=0 $(GO) build -trimpath -tags hook -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_LINK)' -o bin/ $(QUICK)
+	install -m755 engine/resident/client/berth-hook-client-$$($(GO) env GOARCH) bin/berth-hook-client
 
 release: ## tarballs and Debian packages in dist/, for amd64 and arm64, the same bytes anywhere
 	@GO='$(GO)' scripts/release.sh dist '$(VERSION)'

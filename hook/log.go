@@ -18,11 +18,12 @@ const LogName = "hook.log"
 // maxLog is the size in bytes at which a new log begins; one older log is kept.
 const maxLog = 1 << 20
 
-// OpenLog returns the log, which is opened by the first message. If it cannot be
-// opened, nothing is logged and the container does not fail.
-func OpenLog(store *state.Store) (log *slog.Logger, closeLog func()) {
+// OpenLog returns the log, which is opened by the first message. Each message has the ID of the
+// process that the runtime or engine waits for. If the log cannot be opened, nothing is logged
+// and the container does not fail.
+func OpenLog(store *state.Store, pid int) (log *slog.Logger, closeLog func()) {
 	w := &logFile{store: store}
-	return slog.New(slog.NewTextHandler(w, nil)).With("pid", os.Getpid()), w.close
+	return slog.New(slog.NewTextHandler(w, nil)).With("pid", pid), w.close
 }
 
 // logFile is a file that the first write opens. slog writes one line at a time.

@@ -39,6 +39,7 @@ needs() {
 		test             /usr/include/linux/if_ether.h   linux-libc-dev
 		generate         clang-14                        clang-14
 		generate         llvm-strip-14                   llvm-14
+		generate         ld.lld-14                       lld-14
 		generate         /usr/include/bpf/bpf_helpers.h  libbpf-dev
 		generate         /usr/include/linux/if_ether.h   linux-libc-dev
 		bench,test       /usr/lib/cni/macvlan            containernetworking-plugins

@@ -28,6 +28,7 @@ compile() { # architecture, directory
 	local flags=(-trimpath -buildvcs=false -o "$2/")
 	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$link" -tags grpcnotrace ./cmd/...
 	GOOS=linux GOARCH=$1 $go build "${flags[@]}" -ldflags "$hook" -tags hook ./cmd/berth-{hook,cni,netavark}
+	install -m755 "engine/resident/client/berth-hook-client-$1" "$2/berth-hook-client"
 }
 
 pack() { # architecture

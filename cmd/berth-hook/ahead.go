@@ -53,7 +53,7 @@ func prober(dirs config.Dirs, probe func(context.Context, *hook.Hook) error) int
 	ctx, cancel := context.WithTimeout(context.Background(), aheadTimeout)
 	defer cancel()
 	h := hook.Hook{Dirs: dirs, Store: state.Open(dirs.State)}
-	log, closeLog := hook.OpenLog(h.Store)
+	log, closeLog := hook.OpenLog(h.Store, os.Getpid())
 	defer closeLog()
 	h.Log = log
 	if err := probe(ctx, &h); err != nil {

@@ -5,13 +5,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +16,6 @@ import (
 	"berth/hook"
 	"berth/internal/config"
 	_ "berth/internal/onestack"
-	"berth/internal/state"
 )
 
 // version is set by the linker.
@@ -39,55 +35,36 @@ func main() {
 	// the engines' files set GOMAXPROCS=1. A call of runtime.GOMAXPROCS is no substitute: it
 	// touches 30 to 60 pages, more than it saves.
 	debug.SetGCPercent(-1)
-	if len(os.Args) > 1 && os.Args[1] == unlinkStage {
-		os.Exit(runUnlink(os.Args[2:]))
+	var first string
+	if len(os.Args) > 1 {
+		first = os.Args[1]
 	}
-	if len(os.Args) > 1 && os.Args[1] == hook.ProberStage {
+	switch first {
+	case unlinkStage:
+		os.Exit(runUnlink(os.Args[2:]))
+	case hook.ProberStage:
 		os.Exit(runAhead(os.Args[2:]))
+	case serveStage:
+		os.Exit(runServe(os.Args[2:]))
+	case reportStage:
+		os.Exit(runReport(os.Args[2:]))
 	}
 	os.Exit(runProgram(os.Args[1:]))
 }
 
 func runProgram(args []string) int {
-	var dirs config.Dirs
-	flags := flag.NewFlagSet("berth-hook", flag.ContinueOnError)
-	dirs.Flags(flags)
-	timeout := hook.Timeout
-	flags.Func("timeout", "`TIME` after which a run is stopped and undone (default \""+hook.Timeout.String()+"\")",
-		func(text string) (err error) { timeout, err = parseTimeout(text); return err })
-	var networks []string
-	flags.Func("network", "`NAME` of a network to attach, besides the annotations; may be repeated",
-		func(name string) error {
-			networks = append(networks, name)
-			return nil
-		})
-	showVersion := flags.Bool("version", false, "print the version")
-	if status, ok := config.ParseFlags(flags, args, usage); !ok {
+	var r run
+	if status, ok := config.ParseFlags(r.flags(), args, usage); !ok {
 		return status
 	}
-	if *showVersion {
+	if r.printsVersion {
 		os.Stdout.WriteString("berth-hook " + version + "\n")
 		return 0
 	}
-	stages := []string{hook.CreateRuntime, hook.Prestart, hook.Poststop}
-	stage := flags.Arg(0)
-	if flags.NArg() > 1 || stage != "" && !slices.Contains(stages, stage) {
-		fmt.Fprintf(os.Stderr, "berth-hook: arguments %q: want at most one stage, of %q\n", flags.Args(), stages)
+	if err := r.readStage(); err != nil {
+		fmt.Fprintln(os.Stderr, "berth-hook:", err)
 		return 2
 	}
-	return runHook(hook.Hook{Dirs: dirs, Networks: networks}, stage, timeout)
-}
-
-// parseTimeout parses a duration after which a run must end.
-func parseTimeout(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, errors.New("want a duration with its unit, more than 0, as 20s or 500ms")
-	}
-	return d, nil
-}
-
-func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 	// The working directory is the bundle: leave it, so that no relative path leads to a
 	// place that the container controls.
 	if err := os.Chdir("/"); err != nil {
@@ -95,23 +72,13 @@ func runHook(h hook.Hook, stage string, timeout time.Duration) int {
 		return 1
 	}
 	unix.Umask(0o077)
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	h.Store, h.Interruptible, h.Unlink = state.Open(h.Dirs.State), untilSignal, startUnlink
-	h.StartProber = hook.StartProber("/proc/self/exe", h.Dirs)
-	log, closeLog := hook.OpenLog(h.Store)
-	defer closeLog()
-	h.Log = log
-	err := h.Run(ctx, stage, os.Stdin)
-	if err == nil {
-		return 0
+	r.Interruptible, r.Unlink = untilSignal, startUnlink
+	r.StartProber = hook.StartProber("/proc/self/exe", r.Dirs)
+	err := r.handleState(os.Stdin, os.Getpid())
+	if err != nil {
+		reportError(err)
 	}
-	log.Error("berth-hook", "stage", stage, "error", err)
-	reportError(err)
-	if h.Stopping() {
-		return 0 // a failing poststop would cause an error for a container that is gone already
-	}
-	return 1
+	return r.status(err)
 }
 
 // signalsAfter is the time after which an attach handles signals. Most have ended before.

@@ -41,7 +41,7 @@ func enterRequest() error {
 // program probes for the next addresses.
 func openHook(dirs config.Dirs) (h *hook.Hook, closeLog func()) {
 	store := state.Open(dirs.State)
-	log, closeLog := hook.OpenLog(store)
+	log, closeLog := hook.OpenLog(store, os.Getpid())
 	return &hook.Hook{
 		Dirs: dirs, Store: store, Log: log, Interruptible: untilSignal, StartProber: hook.StartProberBeside(dirs),
 	}, closeLog

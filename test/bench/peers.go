@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"berth/test/lab"
 )
 
@@ -31,6 +33,7 @@ type command struct {
 
 // The peers, by their names in the samples.
 const (
+	berthClient  = "berth-hook-client"
 	berthAlone   = "berth-hook"
 	berthCrowded = "berth-hook, crowded"
 	berthProbing = "berth-hook, probing"
@@ -57,8 +60,17 @@ const onLAN = `"berth/networks":"lan"`
 
 // newBerth returns the hook of a host as a peer, for containers with the annotation.
 func newBerth(name string, host *lab.Host, annotation string) peer {
+	return berthBy(name, host.Hook, annotation)
+}
+
+// newClient is newBerth by the client of the resident berth-hook, which must run.
+func newClient(name string, host *lab.Host, annotation string) peer {
+	return berthBy(name, host.ClientHook, annotation)
+}
+
+func berthBy(name string, entry func(stage string) specs.Hook, annotation string) peer {
 	run := func(stage, state string) command {
-		hook := host.Hook(stage)
+		hook := entry(stage)
 		return command{path: hook.Path, args: hook.Args[1:], env: hook.Env, stdin: state}
 	}
 	return peer{

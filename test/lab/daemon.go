@@ -99,6 +99,30 @@ func (h *Host) StartAgent(args ...string) (*Daemon, error) {
 	return d, d.ready(func() error { return httpGet(filepath.Join(h.State, "berthd.sock"), "/readyz") })
 }
 
+// StartHookService starts the resident berth-hook, and waits until it takes requests.
+func (h *Host) StartHookService(args ...string) (*Daemon, error) {
+	args = append(append([]string{"serve"}, h.flags()...), args...)
+	d, err := h.start(filepath.Join(h.Dir, "hook-service.log"), filepath.Join(h.Bin, "berth-hook"), args...)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.ready(func() error { return readyByte(filepath.Join(h.State, "hook.sock")) })
+}
+
+// readyByte connects to the resident berth-hook, and waits until it is ready for a request.
+func readyByte(socket string) error {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
 // ready waits until ask returns nil. The error has the daemon's log.
 func (d *Daemon) ready(ask func() error) error {
 	err := Eventually(patience, ask)

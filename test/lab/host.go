@@ -97,6 +97,13 @@ func (h *Host) Hook(stage string) specs.Hook {
 	}
 }
 
+// ClientHook is Hook by the client of the resident berth-hook.
+func (h *Host) ClientHook(stage string) specs.Hook {
+	hook := h.Hook(stage)
+	hook.Path = filepath.Join(h.Bin, "berth-hook-client")
+	return hook
+}
+
 // Hooks returns the entries of both stages.
 func (h *Host) Hooks() *specs.Hooks {
 	return &specs.Hooks{

@@ -40,7 +40,8 @@ var hookMay = []string{
 	"berth/internal/plain", "berth/internal/random", "berth/internal/digest",
 	"berth/internal/release", "berth/internal/hostshim", "berth/dhcp", "berth/dhcp/exchange",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/bpf/sys", "berth/specs",
-	"berth/engine/wrapper", // parses a runtime's command line; imports only Go's library
+	"berth/engine/wrapper",                            // parses a runtime's command line; imports only Go's library
+	"berth/engine/resident", "berth/internal/service", // berth-hook as a service
 }
 
 // hookMayNot are modules too heavy for a program that starts with every container.

@@ -1,0 +1,40 @@
+package resident
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkPeer returns the process at the other end of a connection. It refuses a process that is not
+// root, or whose ids of processes, users or network are not those of the service: the ids and
+// interfaces in its request would be others here. The kernel recorded who connected (unix(7),
+// SO_PEERCRED).
+func checkPeer(conn int) (pid int, err error) {
+	peer, err := unix.GetsockoptUcred(conn, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the client of a connection: %w", err)
+	}
+	if peer.Uid != 0 || peer.Pid <= 0 {
+		return 0, fmt.Errorf("the client with process id %d and user id %d is not root of this host", peer.Pid, peer.Uid)
+	}
+	for _, kind := range []string{"pid", "user", "net"} {
+		if same, err := sameNamespace(int(peer.Pid), kind); err != nil || !same {
+			return 0, fmt.Errorf("the client with process id %d is in another namespace (%s) than the service, "+
+				"or has ended: %w", peer.Pid, kind, err)
+		}
+	}
+	return int(peer.Pid), nil
+}
+
+// sameNamespace reports whether a process is in this process' namespace of a kind. A namespace is
+// identified by the device and inode of its file (namespaces(7)).
+func sameNamespace(pid int, kind string) (bool, error) {
+	var its, own unix.Stat_t
+	if err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/"+kind, &its); err != nil {
+		return false, err
+	}
+	err := unix.Stat("/proc/self/ns/"+kind, &own)
+	return its.Dev == own.Dev && its.Ino == own.Ino, err
+}
