@@ -17,7 +17,7 @@ enum {
 	HEADER = 8,		  /* two words: the sizes of the arguments and of the state */
 	MAX_ARGS = 16 << 10,	  /* bytes; MaxArgs of engine/resident */
 	MAX_STATE = (1 << 20) + 1, /* bytes; one more than berth-hook accepts, so that it refuses */
-	READY_MS = 100,		  /* for the service to accept; it takes less than 1 */
+	READY_MS = 1000,	  /* for the service to accept; it takes less than 1, or waits for a processor */
 	ALIVE_MS = 10 * 1000,	  /* between two signs of life, which the service sends every 2 s */
 	STDIN_MS = 20 * 1000,	  /* for the runtime to write; berth-hook waits as long */
 };
