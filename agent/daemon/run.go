@@ -128,9 +128,9 @@ func (a *Agent) startWatching() (*watcher, error) {
 		return nil, errors.Join(err, changes.Close())
 	}
 	dirs := []string{a.o.Dirs.Config, config.NetworksDir(a.o.Dirs.Config), a.store.Dir()}
-	reopen := func() (changeSource, error) { return network.ListenWithFilters() }
+	reopen := func() (network.ChangeSource, error) { return network.ListenWithFilters() }
 	report := func(err error) { a.troubles.setProblem("changes of interfaces are noticed late", err) }
-	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), newListener(changes, reopen, report),
+	watch, err := newWatcher(dirs, bpf.Directories(a.o.Dirs.BPFFS), network.NewListener(changes, reopen, report),
 		a.wakeAll, a.noteChange)
 	if err != nil {
 		a.drift.host.Close()

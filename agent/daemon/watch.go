@@ -17,7 +17,7 @@ import (
 // watcher wakes the agent when files or links have changed, without details.
 type watcher struct {
 	files *fsnotify.Watcher
-	links *listener
+	links *network.Listener
 	dirs  []string
 	pins  []string // directories of pinned objects, among dirs
 }
@@ -26,10 +26,10 @@ type watcher struct {
 // kernel's notifications of links and addresses. It calls wake for files and for the host's
 // own interfaces, and changed for every notification: from several goroutines, until close,
 // so they must not block. The watcher's close closes the listener too.
-func newWatcher(dirs, pins []string, links *listener, wake func(), changed func(network.Change)) (*watcher, error) {
+func newWatcher(dirs, pins []string, links *network.Listener, wake func(), changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("create a watcher of files: %w", err), links.close())
+		return nil, errors.Join(fmt.Errorf("create a watcher of files: %w", err), links.Close())
 	}
 	w := &watcher{files: files, links: links, dirs: slices.Concat(dirs, pins), pins: pins}
 	go w.readFiles(wake)
@@ -55,7 +55,7 @@ func (w *watcher) watchDirs() error {
 	return errors.Join(errs...)
 }
 
-func (w *watcher) close() error { return errors.Join(w.files.Close(), w.links.close()) }
+func (w *watcher) close() error { return errors.Join(w.files.Close(), w.links.Close()) }
 
 func (w *watcher) readFiles(wake func()) {
 	settled := time.AfterFunc(pinsSettle, wake)
@@ -89,7 +89,7 @@ func (w *watcher) isPin(path string) bool {
 // anything may have changed.
 func (w *watcher) readLinks(wake func(), changed func(network.Change)) {
 	for {
-		changes, err := w.links.nextChanges()
+		changes, err := w.links.Next()
 		if err != nil {
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"os"
 	"sync"
 	"time"
 
@@ -76,7 +75,7 @@ func (k *Keeper) Run(ctx context.Context, untilNone bool) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer k.done.Wait()
 	defer stop()
-	go k.followLinks(ctx)
+	go k.followLinks(ctx, func() (network.ChangeSource, error) { return network.ListenChanges() })
 	go k.followClock(ctx)
 	return k.followRecords(ctx, watch, untilNone)
 }
@@ -193,18 +192,24 @@ func (k *Keeper) sync(ctx context.Context) (int, error) {
 	return len(all), nil
 }
 
-// followLinks passes to clients that their link was down and is up again.
-func (k *Keeper) followLinks(ctx context.Context) {
-	changes, err := network.ListenChanges()
+// followLinks passes to clients that their link was down and is up again. If the socket of the kernel's
+// notifications fails, it opens another one, and wakes all clients.
+func (k *Keeper) followLinks(ctx context.Context, open func() (network.ChangeSource, error)) {
+	first, err := open()
 	if err != nil {
 		k.Log.Warn("links are not watched: leases are not confirmed after a link was down", "error", err)
 		return
 	}
-	context.AfterFunc(ctx, func() { changes.Close() })
+	links := network.NewListener(first, open, func(err error) {
+		if err != nil {
+			k.Log.Warn("the kernel's notifications of links fail; listening again", "error", err)
+		}
+	})
+	context.AfterFunc(ctx, func() { _ = links.Close() })
 	for {
-		all, err := changes.Next()
-		if errors.Is(err, os.ErrClosed) || ctx.Err() != nil {
-			return
+		all, err := links.Next()
+		if err != nil {
+			return // it is closed
 		}
 		for _, c := range all {
 			if c.Lost || !c.Address {
