@@ -154,21 +154,35 @@ func (p *Port) Receive(ctx context.Context, until time.Time) (found dhcp.Packet,
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) (done bool) {
-		for {
-			var again bool
-			found, done, again, failed = receive(int(fd))
-			if !again {
-				return done
-			}
-		}
+		found, done, failed = receiveUntil(ctx, until, func() (dhcp.Packet, bool, bool, error) { return receive(int(fd)) })
+		return done
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return found, errNothing
+	}
+	if errors.Is(failed, errNothing) {
 		return found, errNothing
 	}
 	if err = errors.Join(err, failed); err != nil {
 		return found, fmt.Errorf("receive DHCP: %w", err)
 	}
 	return found, nil
+}
+
+// receiveUntil reads frames while the next one can be read at once. done is true if it found a message, if
+// the socket failed, or, with errNothing, if frames that are no messages came until the time or the end of
+// the context: the poller, which has the socket's deadline, is not asked between two frames.
+func receiveUntil(ctx context.Context, until time.Time,
+	read func() (found dhcp.Packet, done, again bool, err error)) (found dhcp.Packet, done bool, err error) {
+	for {
+		found, done, again, err := read()
+		if !again {
+			return found, done, err
+		}
+		if ctx.Err() != nil || !time.Now().Before(until) {
+			return found, true, errNothing
+		}
+	}
 }
 
 // maxFrame is the size of a jumbo frame; larger ones are cut and not understood.
