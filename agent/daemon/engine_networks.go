@@ -20,12 +20,16 @@ const (
 	networkSettled = 30 * time.Second
 )
 
+// berthsKept is the time for which a network of docker whose driver is berth is remembered after
+// neither a record nor a file had it: a file that docker is writing may be left out of a reading.
+const berthsKept = time.Hour
+
 // networkNamer stores the names of the networks of observed interfaces, as the files of their
 // programs give them, and the addresses that other programs have.
 type networkNamer struct {
 	a      *Agent
 	reader *foreign.Reader
-	berths map[string]bool // docker's IDs of networks whose driver is berth
+	berths map[string]time.Time // docker's IDs of networks whose driver is berth, with the time of the last sight
 	wakes  chan struct{}
 
 	observed []*state.Attachment // the live records of observed interfaces, as read last
@@ -33,7 +37,7 @@ type networkNamer struct {
 }
 
 func newNetworkNamer(a *Agent) *networkNamer {
-	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]bool),
+	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]time.Time),
 		wakes: make(chan struct{}, 1)}
 }
 
@@ -79,7 +83,7 @@ func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	holdings = slices.DeleteFunc(holdings, func(h foreign.Holding) bool { return n.berths[h.NetworkID] })
+	holdings = n.withoutBerths(holdings, time.Now())
 	named := make(map[*state.Attachment]specs.EngineNetwork)
 	for _, at := range observed {
 		if at.EngineNetwork != nil || at.Containers[0] == hostHolder {
@@ -95,6 +99,20 @@ func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
 	return soon, errors.Join(errs...)
 }
 
+// withoutBerths removes the holdings in networks whose driver is berth, and forgets networks that no
+// record and no holding has had for long.
+func (n *networkNamer) withoutBerths(holdings []foreign.Holding, now time.Time) []foreign.Holding {
+	holdings = slices.DeleteFunc(holdings, func(h foreign.Holding) bool {
+		_, is := n.berths[h.NetworkID]
+		if is {
+			n.berths[h.NetworkID] = now
+		}
+		return is
+	})
+	maps.DeleteFunc(n.berths, func(_ string, seen time.Time) bool { return now.Sub(seen) > berthsKept })
+	return holdings
+}
+
 // readRecords returns the live observed interfaces, and notes docker's networks whose driver is
 // berth: docker writes their addresses in its files too.
 func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment, err error) {
@@ -104,7 +122,7 @@ func (n *networkNamer) readRecords(ctx context.Context) (all []*state.Attachment
 	}
 	for _, r := range now.all {
 		if id := r.rareFacts().dockerNet; id != "" {
-			n.berths[id] = true
+			n.berths[id] = time.Now()
 		}
 	}
 	if now.final && now.stamp.Equal(n.stamp) {

@@ -1,15 +1,17 @@
 package daemon
 
 import (
-	"berth/agent/metrics"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"berth/agent/metrics"
 	"berth/internal/foreign"
 	"berth/internal/state"
 	"berth/network"
@@ -91,5 +93,24 @@ func TestBerthsNetworksInDocker(t *testing.T) {
 		if want := []string{"docker:home 192.0.2.9"}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: addresses %q, %v, want %q", name, got, err, want)
 		}
+	}
+}
+
+// TestBerthsNetworksInDockerAreForgotten makes and removes a network each minute, beside one that stays:
+// the agent must not remember them all.
+func TestBerthsNetworksInDockerAreForgotten(t *testing.T) {
+	t.Parallel()
+	n := &networkNamer{berths: make(map[string]time.Time)}
+	now := time.Now()
+	n.berths["stays"] = now
+	for i := range 1000 {
+		now = now.Add(time.Minute)
+		n.berths[fmt.Sprint("removed", i)] = now // a record had it
+		if left := n.withoutBerths([]foreign.Holding{{NetworkID: "stays"}, {NetworkID: "2f"}}, now); len(left) != 1 || left[0].NetworkID != "2f" {
+			t.Fatalf("after %d networks: left %+v, want only that of another driver", i+1, left)
+		}
+	}
+	if most := 2 + int(berthsKept/time.Minute); len(n.berths) > most {
+		t.Errorf("%d networks are remembered, want at most %d", len(n.berths), most)
 	}
 }
