@@ -37,8 +37,8 @@ type networkNamer struct {
 }
 
 func newNetworkNamer(a *Agent) *networkNamer {
-	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)), berths: make(map[string]time.Time),
-		wakes: make(chan struct{}, 1)}
+	return &networkNamer{a: a, reader: foreign.NewReader(foreign.Usual(a.config.Docker)),
+		berths: make(map[string]time.Time), wakes: make(chan struct{}, 1)}
 }
 
 // nameNetworks names the networks of new interfaces until ctx is done. It reads everything again

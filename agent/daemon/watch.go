@@ -26,7 +26,8 @@ type watcher struct {
 // kernel's notifications of links and addresses. It calls wake for files and for the host's
 // own interfaces, and changed for every notification: from several goroutines, until close,
 // so they must not block. The watcher's close closes the listener too.
-func newWatcher(dirs, pins []string, links *network.Listener, wake func(), changed func(network.Change)) (*watcher, error) {
+func newWatcher(dirs, pins []string, links *network.Listener, wake func(),
+	changed func(network.Change)) (*watcher, error) {
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create a watcher of files: %w", err), links.Close())

@@ -48,7 +48,10 @@ const containerd = "containerd"
 
 // Configure is the runtime's first request. The plugin has no settings in the runtime's own
 // files: a text from there would be ignored, so it is refused.
-func (p *Plugin) Configure(_ context.Context, text, name, version string) (api.EventMask, error) {
+func (p *Plugin) Configure(ctx context.Context, text, name, version string) (api.EventMask, error) {
+	if ctx.Value(endedKey{}) != nil {
+		return 0, nil
+	}
 	if strings.TrimSpace(text) != "" {
 		return 0, specs.Invalid("NRI configuration", text, "no text, because berth's settings are in %s", p.Dirs.Config)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	nrinet "github.com/containerd/nri/pkg/net"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/containerd/ttrpc"
 )
 
 // Options locate the runtime.
@@ -94,22 +95,29 @@ func Launched() bool { return os.Getenv(api.PluginSocketEnvVar) != "" }
 // serveSession answers the runtime on one connection. It returns nil when ctx is done.
 func (p *Plugin) serveSession(ctx context.Context, plain net.Conn, options ...stub.Option) error {
 	conn := &watched{Conn: plain, gone: make(chan struct{})}
-	defer conn.Close()
-	s, err := stub.New(p, append(options, stub.WithConnection(conn), stub.WithLogger(logger{p.Log}))...)
+	registered := make(chan struct{})
+	s, err := stub.New(p, append(options, stub.WithConnection(conn), stub.WithLogger(logger{p.Log}),
+		stub.WithTTRPCOptions([]ttrpc.ClientOpts{signalCall(registered)}, nil))...)
 	if err != nil {
-		return fmt.Errorf("NRI plugin: %w", err)
+		return errors.Join(fmt.Errorf("NRI plugin: %w", err), conn.Close())
 	}
 	// A request under way must not end with ctx.
 	unhurried := context.WithoutCancel(ctx)
 	started := make(chan error, 1)
-	go func() { started <- s.Start(unhurried) }() // the library waits for ever if the runtime dies meanwhile
+	go func() { started <- s.Start(unhurried) }()
+	defer func() {
+		_ = conn.Close() // it may be closed
+		if started != nil {
+			endStart(s, registered, started)
+		}
+	}()
 	for {
 		select {
 		case err := <-started:
+			started = nil
 			if err != nil {
 				return err
 			}
-			started = nil
 		case <-conn.gone:
 			return errGone
 		case <-ctx.Done():
@@ -120,6 +128,36 @@ func (p *Plugin) serveSession(ctx context.Context, plain net.Conn, options ...st
 		}
 	}
 }
+
+// signalCall closes a channel when the first call to the runtime, the registration, has succeeded.
+func signalCall(done chan<- struct{}) ttrpc.ClientOpts {
+	var once sync.Once
+	return ttrpc.WithUnaryClientInterceptor(func(ctx context.Context, req *ttrpc.Request, resp *ttrpc.Response,
+		_ *ttrpc.UnaryClientInfo, call ttrpc.Invoker) error {
+		err := call(ctx, req, resp)
+		if err == nil {
+			once.Do(func() { close(done) })
+		}
+		return err
+	})
+}
+
+// endStart waits until Start has returned, on a connection that is closed. After the registration,
+// Start waits for the runtime's configuration without looking at the connection (stub.go of NRI), so
+// endStart takes the runtime's place.
+func endStart(s stub.Stub, registered <-chan struct{}, started <-chan error) {
+	select {
+	case <-started:
+	case <-registered:
+		if service, ok := s.(api.PluginService); ok {
+			_, _ = service.Configure(context.WithValue(context.Background(), endedKey{}, true), new(api.ConfigureRequest))
+		}
+		<-started
+	}
+}
+
+// endedKey is the key of contexts in which Configure is called after the end of the connection.
+type endedKey struct{}
 
 // watched is a connection that signals its end.
 type watched struct {
