@@ -24,10 +24,11 @@ var version = "devel"
 const usage = `berth-hook is berth's OCI hook. createRuntime and prestart attach a container to
 the networks in its annotations; poststop releases it. An OCI runtime starts it,
 with the container's state on standard input. By default the state names the
-stage.
+stage. berth-hook serve does the same at the requests of berth-hook-client.
 
 Usage:
   berth-hook [flags] [createRuntime|prestart|poststop]
+  berth-hook serve [flags]
 `
 
 func main() {

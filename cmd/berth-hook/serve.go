@@ -48,7 +48,7 @@ func runServe(args []string) int {
 		unix.Umask(0o077)
 		ctx, stop := service.UntilSignal()
 		defer stop()
-		a := attacher{stateDir: filepath.Clean(p.Dirs.State), log: log}
+		a := attacher{dirs: cleanDirs(p.Dirs), log: log}
 		defer a.helpers.Wait()
 		s := resident.Server{Do: a.handleRequest, Log: log}
 		return s.Serve(ctx, socket)
@@ -57,18 +57,18 @@ func runServe(args []string) int {
 
 // attacher does the runs of clients. Its methods may be called by several goroutines.
 type attacher struct {
-	stateDir string // of its socket
-	log      *slog.Logger
-	helpers  sync.WaitGroup // they delete links and probe ahead; each ends within seconds
+	dirs    config.Dirs // of the service; cleaned
+	log     *slog.Logger
+	helpers sync.WaitGroup // they delete links and probe ahead; each ends within seconds
 }
 
 // handleRequest does a run as a process of berth-hook does, with the same arguments. It declines a
-// run with arguments that do nothing or are wrong, whose output belongs to the client, and one that
-// has its state elsewhere.
+// run with arguments that do nothing or are wrong, whose output belongs to the client, and one with
+// directories other than the service's own: its unit may hide them, or make them read-only.
 func (a *attacher) handleRequest(q resident.Request) resident.Answer {
 	var r run
 	if r.flags().Parse(q.Args) != nil || r.printsVersion || r.readStage() != nil ||
-		filepath.Clean(r.Dirs.State) != a.stateDir {
+		cleanDirs(r.Dirs) != a.dirs {
 		return resident.Answer{Declined: true}
 	}
 	r.Interruptible, r.Unlink = q.UntilGone, a.unlink
@@ -78,6 +78,10 @@ func (a *attacher) handleRequest(q resident.Request) resident.Answer {
 		a.log.Info("a run failed", "stage", r.stage, "client", q.PID, "error", err)
 	}
 	return resident.Answer{Err: err, Status: r.status(err)}
+}
+
+func cleanDirs(d config.Dirs) config.Dirs {
+	return config.Dirs{Config: filepath.Clean(d.Config), State: filepath.Clean(d.State), BPFFS: filepath.Clean(d.BPFFS)}
 }
 
 // unlink deletes a link beside the run, which waits for a part of it only (see [hook.Hook]).

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,13 +148,31 @@ func TestServiceReportsAsTheHook(t *testing.T) {
 		var results [2]string
 		state := fmt.Sprintf(c.state, testnet.Process(t, testnet.Namespace(t)).Pid)
 		for i, program := range []string{s.hook, s.client} {
-			cmd := exec.Command(program, append([]string{"--config", s.dir, "--state", s.state}, c.args...)...)
+			cmd := exec.Command(program, append([]string{"--config", s.dir, "--state", s.state, "--bpffs", s.dir + "/none"}, c.args...)...)
 			cmd.Stdin = strings.NewReader(state)
 			out, _ := cmd.CombinedOutput() // its status is compared
 			results[i] = fmt.Sprintf("%d %s", cmd.ProcessState.ExitCode(), out)
 		}
 		if results[0] != results[1] || len(results[0]) < 10 {
 			t.Errorf("%s: berth-hook: %s\nthe client: %s", what, results[0], results[1])
+		}
+	}
+}
+
+// TestServiceDeclines requires that a run with directories other than the service's is left to
+// berth-hook: with the service alone, the client fails.
+func TestServiceDeclines(t *testing.T) {
+	s := newServed(t, `conflict_timeout = "0s"`)
+	s.withoutHook()
+	for _, flag := range []string{"--config", "--bpffs"} {
+		there := testnet.Namespace(t)
+		cmd := s.attach("c", there)
+		cmd.Args = slices.Insert(cmd.Args, len(cmd.Args)-1, flag, t.TempDir()) // before the stage
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "cannot execute berth-hook") {
+			t.Errorf("with another %s: %v: %s", flag, err, out)
+		}
+		if got := s.addresses(there); got != "" {
+			t.Errorf("with another %s the container has %q", flag, got)
 		}
 	}
 }

@@ -47,6 +47,9 @@ for program in "$programs"/berth*; do put 0755 "$program" /usr/bin; done
 manual berth 1 'manages networks of containers on the LAN, and shows their traffic'
 manual berthd 8 'counts and judges the traffic of containers on the LAN'
 manual berth-hook 8 'attaches a container, as a hook of an OCI runtime'
+if [[ -e $programs/berth-hook-client ]]; then # it has the flags of berth-hook, and no help of its own
+	ln -s berth-hook.8.gz "$root/usr/share/man/man8/berth-hook-client.8.gz"
+fi
 manual berth-dhcp 8 'keeps the DHCP leases of containers'
 manual berth-nri 8 'attaches pods of Kubernetes, as a plugin of NRI'
 manual berth-web 8 'serves a page of the containers on the LAN'

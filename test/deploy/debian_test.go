@@ -77,6 +77,7 @@ func TestTheDebianPackage(t *testing.T) {
 func wantedFiles(t *testing.T) []string {
 	t.Helper()
 	want := []string{
+		"usr/bin/berth-hook-client",
 		"usr/share/containers/oci/hooks.d/berth.json", "usr/share/bash-completion/completions/berth",
 		"usr/share/man/man1/berth.1.gz", "usr/share/man/man8/berth-hook.8.gz", "usr/share/man/man8/berth-nri.8.gz", "usr/share/man/man8/berth-dhcp.8.gz", "usr/share/man/man8/berth-web.8.gz",
 		"usr/share/man/man8/berth-cni.8.gz", "usr/lib/cni/berth-cni",

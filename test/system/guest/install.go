@@ -38,6 +38,7 @@ func install(m *machine) {
 	m.runCommand("berth", "agent", "status")
 	m.runCommand("systemd-analyze", "verify", "--man=no", "berthd.service", "berthd-metrics.socket", "berth-nri.service",
 		"berth-dhcp.path", "berth-dhcp.service", "berth-heal.path", "berth-heal.service",
+		"berth-hook.socket", "berth-hook.service",
 		"berth-web.socket", "berth-web.service", "berth-check.timer", "berth-check.service", "berth-docker.socket",
 		"berth-docker.service")
 }
