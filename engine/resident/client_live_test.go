@@ -337,6 +337,31 @@ func TestClientEnds(t *testing.T) {
 	}
 }
 
+// TestClientEndedBefore has a request whose client has ended before its work is begun, as it waited for a lock.
+func TestClientEndedBefore(t *testing.T) {
+	p := newPlace(t)
+	begun, ended, gone := make(chan bool), make(chan bool), make(chan error, 1)
+	p.serve(func(q Request) Answer {
+		begun <- true
+		<-ended
+		gone <- context.Cause(q.UntilGone(context.Background()))
+		return Answer{}
+	})
+	cmd := p.client("{}")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // "signal: killed"
+	close(ended)
+	if err := <-gone; !errors.Is(err, errGone) {
+		t.Errorf("the request begins with %v, want %v", err, errGone)
+	}
+}
+
 // TestSignsOfLife reads two signs of a long request, and then its answer.
 func TestSignsOfLife(t *testing.T) {
 	p := newPlace(t)
@@ -368,6 +393,8 @@ func TestClientOfOthers(t *testing.T) {
 		"another network namespace":     {"unshare", "--net"},
 		"another namespace of users":    {"unshare", "--user", "--map-root-user"},
 		"another namespace of pids":     {"unshare", "--pid", "--fork"},
+		"root who cannot enter others":  {"setpriv", "--bounding-set=-sys_admin"},
+		"root who makes no interfaces":  {"setpriv", "--bounding-set=-net_admin"},
 		"another namespace of mounting": {"unshare", "--mount"}, // it is served
 	} {
 		t.Run(name, func(t *testing.T) {

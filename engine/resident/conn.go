@@ -65,7 +65,8 @@ func (c *conn) close() {
 		t.Stop()
 	}
 	if c.fd >= 0 {
-		_ = unix.Close(c.fd) // a socket: everything is sent already
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // it ends the watch, whose duplicate keeps the socket open
+		_ = unix.Close(c.fd)                    // a socket: everything is sent already
 	}
 	c.fd = -1
 }
@@ -94,10 +95,14 @@ func (c *conn) closed() bool {
 
 var errGone = errors.New("the client of the service has ended: its runtime or engine has given up, or was killed")
 
-// untilGone returns a context that ends with the client, but not in the first 20 ms: most requests
-// are answered before.
+// untilGone returns a context that ends with the client. A client that has ended already is noticed at
+// once; in the 20 ms after that nothing is: most requests are answered before.
 func (c *conn) untilGone(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if c.isGone() {
+		cancel(errGone)
+		return ctx
+	}
 	c.after(watchAfter, func() {
 		c.mu.Lock()
 		fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -106,13 +111,26 @@ func (c *conn) untilGone(ctx context.Context) context.Context {
 			return
 		}
 		defer unix.Close(fd)
-		wanted := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		for {
-			if _, err := unix.Poll(wanted, -1); err != unix.EINTR {
-				cancel(errGone)
-				return
-			}
+		if pollGone(fd, -1) {
+			cancel(errGone)
 		}
 	})
 	return ctx
+}
+
+func (c *conn) isGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return pollGone(c.fd, 0)
+}
+
+// pollGone waits until the other end of a connection is closed, or this end is shut down. It reports
+// whether either is so after a time in milliseconds, or without a bound if that is -1.
+func pollGone(fd, ms int) bool {
+	wanted := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	for {
+		if n, err := unix.Poll(wanted, ms); err != unix.EINTR {
+			return n > 0
+		}
+	}
 }

@@ -7,9 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// needed are the capabilities without which berth-hook itself attaches nothing: CAP_NET_ADMIN and
+// CAP_SYS_ADMIN, as bits.
+const needed = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_ADMIN
+
 // checkPeer returns the process at the other end of a connection. It refuses a process that is not
 // root, or whose ids of processes, users or network are not those of the service: the ids and
-// interfaces in its request would be others here. The kernel recorded who connected (unix(7),
+// interfaces in its request would be others here. It also refuses root without the capabilities
+// that the work takes, as in a container that shares the host's namespaces: the service does
+// nothing for a process that this process could not do. The kernel recorded who connected (unix(7),
 // SO_PEERCRED).
 func checkPeer(conn int) (pid int, err error) {
 	peer, err := unix.GetsockoptUcred(conn, unix.SOL_SOCKET, unix.SO_PEERCRED)
@@ -20,10 +26,18 @@ func checkPeer(conn int) (pid int, err error) {
 		return 0, fmt.Errorf("the client with process id %d and user id %d is not root of this host", peer.Pid, peer.Uid)
 	}
 	for _, kind := range []string{"pid", "user", "net"} {
-		if same, err := sameNamespace(int(peer.Pid), kind); err != nil || !same {
-			return 0, fmt.Errorf("the client with process id %d is in another namespace (%s) than the service, "+
-				"or has ended: %w", peer.Pid, kind, err)
+		if same, err := sameNamespace(int(peer.Pid), kind); err != nil {
+			return 0, fmt.Errorf("the client with process id %d: %w", peer.Pid, err)
+		} else if !same {
+			return 0, fmt.Errorf("the client with process id %d is in another namespace (%s) than the service", peer.Pid, kind)
 		}
+	}
+	var has [2]unix.CapUserData // the lower 32 capabilities, and the higher
+	of := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: peer.Pid}
+	if err := unix.Capget(&of, &has[0]); err != nil {
+		return 0, fmt.Errorf("read the capabilities of the client with process id %d: %w", peer.Pid, err)
+	} else if has[0].Effective&needed != needed {
+		return 0, fmt.Errorf("the client with process id %d lacks CAP_NET_ADMIN or CAP_SYS_ADMIN", peer.Pid)
 	}
 	return int(peer.Pid), nil
 }

@@ -23,7 +23,8 @@ type Server struct {
 // Serve answers the clients that connect to a socket until the context is done. It then
 // finishes the requests that it has accepted.
 func (s *Server) Serve(ctx context.Context, socket *os.File) error {
-	if err := unix.SetNonblock(int(socket.Fd()), true); err != nil { // poll waits, and accept never
+	listener := int(socket.Fd())                             // once: each call of Fd makes the socket block
+	if err := unix.SetNonblock(listener, true); err != nil { // poll waits, and accept never
 		return err
 	}
 	wake, waker, err := os.Pipe()
@@ -31,6 +32,7 @@ func (s *Server) Serve(ctx context.Context, socket *os.File) error {
 		return err
 	}
 	defer wake.Close()
+	waking := int(wake.Fd())
 	stop := context.AfterFunc(ctx, func() { waker.Close() })
 	defer func() {
 		if stop() {
@@ -39,7 +41,7 @@ func (s *Server) Serve(ctx context.Context, socket *os.File) error {
 	}()
 	defer s.running.Wait()
 	for {
-		fd, err := accept(int(socket.Fd()), int(wake.Fd()))
+		fd, err := accept(listener, waking)
 		switch {
 		case err != nil:
 			return fmt.Errorf("accept a client: %w", err)

@@ -91,8 +91,12 @@ static void report(long service, char status, char **envp)
 	unsigned long size = 0;
 	long n;
 
-	while (size < sizeof(message) && (n = sys_read(service, message + size, sizeof(message) - size)) > 0)
+	while (size < sizeof(message) && wait_for(service, POLLIN, ALIVE_MS)) {
+		n = sys_read(service, message + size, sizeof(message) - size);
+		if (n <= 0)
+			break;
 		size += n;
+	}
 	refill(message, size);
 	execute(argv, envp);
 }
@@ -143,7 +147,7 @@ static char next_byte(long fd, int ms)
 {
 	char answer = 0;
 
-	if (wait_readable(fd, ms) && sys_read(fd, &answer, 1) == 1)
+	if (wait_for(fd, POLLIN, ms) && sys_read(fd, &answer, 1) == 1)
 		return answer;
 	return 0;
 }
@@ -170,7 +174,7 @@ static void read_state(struct run *r, char *into)
 	long n;
 
 	r->state = into;
-	while (r->size < MAX_STATE && wait_readable(0, STDIN_MS)) {
+	while (r->size < MAX_STATE && wait_for(0, POLLIN, STDIN_MS)) {
 		n = sys_read(0, into + r->size, MAX_STATE - r->size);
 		if (n <= 0)
 			return;
@@ -190,7 +194,7 @@ static void start(char **argv, char **envp)
 	read_state(&r, message + HEADER + args);
 	put_word(message, args);
 	put_word(message + 4, r.size);
-	if (!send_all(service, message, HEADER + args + r.size))
+	if (!send_all(service, message, HEADER + args + r.size, ALIVE_MS))
 		run_here(&r);
 	do
 		answer = next_byte(service, ALIVE_MS);

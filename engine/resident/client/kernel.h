@@ -8,6 +8,7 @@
 #include <linux/memfd.h>
 #include <linux/net.h>
 #include <linux/time_types.h>
+#include <asm-generic/errno-base.h>
 #include <asm-generic/fcntl.h>
 #include <asm-generic/poll.h>
 #include <asm/unistd.h>
@@ -109,9 +110,10 @@ static inline long sys_execve(const char *path, char **argv, char **envp)
 	return call(__NR_execve, (long)path, (long)argv, (long)envp, 0, 0, 0);
 }
 
+/* No call on it blocks, as connect(2) does to a service that accepts no more clients. */
 static inline long sys_socket(void)
 {
-	return call(__NR_socket, AF_UNIX, STREAM | O_CLOEXEC, 0, 0, 0, 0);
+	return call(__NR_socket, AF_UNIX, STREAM | O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0);
 }
 
 static inline long sys_connect(long fd, const void *to, unsigned long size)
@@ -119,10 +121,10 @@ static inline long sys_connect(long fd, const void *to, unsigned long size)
 	return call(__NR_connect, fd, (long)to, size, 0, 0, 0);
 }
 
-/* Waits until a file descriptor can be read or has ended. Returns 0 after a time. */
-static inline int wait_readable(long fd, int ms)
+/* Waits until a file descriptor is ready for events (poll(2)) or has ended. Returns 0 after a time. */
+static int wait_for(long fd, short events, int ms)
 {
-	struct pollfd wanted = {.fd = fd, .events = POLLIN};
+	struct pollfd wanted = {.fd = fd, .events = events};
 	struct __kernel_timespec most = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 
 	return call(__NR_ppoll, (long)&wanted, 1, (long)&most, 0, 0, 0) == 1;
@@ -170,12 +172,14 @@ static int write_all(long fd, const char *from, unsigned long size)
 	return 1;
 }
 
-/* As write_all, for a socket: no signal if the other side has ended. */
-static int send_all(long fd, const char *from, unsigned long size)
+/* As write_all, for a socket: no signal if the other side has ended, and no longer than a time for each part. */
+static int send_all(long fd, const char *from, unsigned long size, int ms)
 {
 	while (size > 0) {
 		long n = call(__NR_sendto, fd, (long)from, size, MSG_NOSIGNAL, 0, 0);
 
+		if (n == -EAGAIN && wait_for(fd, POLLOUT, ms))
+			continue;
 		if (n <= 0)
 			return 0;
 		from += n;
