@@ -20,4 +20,4 @@ if ! diff -rq bpf "$copy/bpf" || ! diff -rq engine/resident/client "$copy/engine
 	echo "generated: the committed BPF objects differ from the sources; run make generate and commit the result" >&2
 	exit 1
 fi
-echo "generated: the committed BPF objects match the sources ($(clang-14 --version | head -n1))"
+echo "generated: the committed BPF objects and the client match the sources ($(clang-14 --version | head -n1))"
