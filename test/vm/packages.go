@@ -28,8 +28,9 @@ import (
 var elsewhere = regexp.MustCompile(`Containerd|^TestUnits|^TestKills$`)
 
 // kernelFree matches packages whose tests do not depend on the kernel and take long in an
-// emulated machine: models, and servers of etcd on loopback.
-var kernelFree = regexp.MustCompile(`/internal/cluster(/|$)`)
+// emulated machine: models, and servers of etcd on loopback. The last two build and install
+// programs, for which the machines have neither Go nor coreutils.
+var kernelFree = regexp.MustCompile(`/internal/cluster(/|$)|/cmd/berth-hook$|/engine/resident$`)
 
 // testPackage is a package whose tests run in the machines.
 type testPackage struct {
