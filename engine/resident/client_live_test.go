@@ -22,7 +22,13 @@ import (
 	"berth/internal/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(movedDir); dir != "" {
+		serveMoved(dir)
+		return
+	}
+	testnet.Main(m)
+}
 
 // place is a directory with the client, and beside it a berth-hook that writes down how it was run.
 type place struct {

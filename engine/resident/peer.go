@@ -2,6 +2,7 @@ package resident
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ const needed = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_ADMIN
 // that the work takes, as in a container that shares the host's namespaces: the service does
 // nothing for a process that this process could not do. The kernel recorded who connected (unix(7),
 // SO_PEERCRED).
-func checkPeer(conn int) (pid int, err error) {
+func checkPeer(conn int, own namespaces) (pid int, err error) {
 	peer, err := unix.GetsockoptUcred(conn, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the client of a connection: %w", err)
@@ -25,10 +26,12 @@ func checkPeer(conn int) (pid int, err error) {
 	if peer.Uid != 0 || peer.Pid <= 0 {
 		return 0, fmt.Errorf("the client with process id %d and user id %d is not root of this host", peer.Pid, peer.Uid)
 	}
-	for _, kind := range []string{"pid", "user", "net"} {
-		if same, err := sameNamespace(int(peer.Pid), kind); err != nil {
-			return 0, fmt.Errorf("the client with process id %d: %w", peer.Pid, err)
-		} else if !same {
+	its, err := namespacesOf(strconv.Itoa(int(peer.Pid)))
+	if err != nil {
+		return 0, fmt.Errorf("the client with process id %d: %w", peer.Pid, err)
+	}
+	for i, kind := range kinds {
+		if its[i] != own[i] {
 			return 0, fmt.Errorf("the client with process id %d is in another namespace (%s) than the service", peer.Pid, kind)
 		}
 	}
@@ -42,13 +45,22 @@ func checkPeer(conn int) (pid int, err error) {
 	return int(peer.Pid), nil
 }
 
-// sameNamespace reports whether a process is in this process' namespace of a kind. A namespace is
-// identified by the device and inode of its file (namespaces(7)).
-func sameNamespace(pid int, kind string) (bool, error) {
-	var its, own unix.Stat_t
-	if err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/"+kind, &its); err != nil {
-		return false, err
+// kinds are the kinds of namespaces that a client shares with the service.
+var kinds = [...]string{"pid", "user", "net"}
+
+// namespaces are those of a process, of each of the kinds. A namespace is identified by the device
+// and inode of its file (namespaces(7)).
+type namespaces [len(kinds)]struct{ device, inode uint64 }
+
+// namespacesOf returns the namespaces of a process. Its name is that in /proc: an ID, or "self".
+func namespacesOf(process string) (all namespaces, err error) {
+	for i, kind := range kinds {
+		var st unix.Stat_t
+		path := "/proc/" + process + "/ns/" + kind
+		if err := unix.Stat(path, &st); err != nil {
+			return all, &os.PathError{Op: "stat", Path: path, Err: err}
+		}
+		all[i].device, all[i].inode = uint64(st.Dev), st.Ino
 	}
-	err := unix.Stat("/proc/self/ns/"+kind, &own)
-	return its.Dev == own.Dev && its.Ino == own.Ino, err
+	return all, nil
 }

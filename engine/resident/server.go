@@ -17,6 +17,7 @@ type Server struct {
 	Do  func(q Request) Answer
 	Log *slog.Logger
 
+	own     namespaces // asked for before the first request: later, a thread may be in a container's for a call
 	running sync.WaitGroup
 }
 
@@ -25,6 +26,10 @@ type Server struct {
 func (s *Server) Serve(ctx context.Context, socket *os.File) error {
 	listener := int(socket.Fd())                             // once: each call of Fd makes the socket block
 	if err := unix.SetNonblock(listener, true); err != nil { // poll waits, and accept never
+		return err
+	}
+	var err error
+	if s.own, err = namespacesOf("self"); err != nil {
 		return err
 	}
 	wake, waker, err := os.Pipe()
@@ -91,7 +96,7 @@ func accept(socket, wake int) (int, error) {
 
 // answer serves one client. A client that gets no answer does the work itself.
 func (s *Server) answer(c *conn) error {
-	pid, err := checkPeer(c.fd)
+	pid, err := checkPeer(c.fd, s.own)
 	if err != nil {
 		return err
 	}
