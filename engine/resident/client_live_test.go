@@ -287,6 +287,32 @@ func TestClientReadsLate(t *testing.T) {
 	}
 }
 
+// TestClientWaitsForTheEnd has a caller that does not close standard input.
+func TestClientWaitsForTheEnd(t *testing.T) {
+	p := newPlace(t)
+	p.serve(func(Request) Answer { return Answer{} })
+	cmd := p.client("")
+	cmd.Stdin = nil
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		_, err = io.WriteString(in, "{}")
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // its status is checked
+	runtime.KeepAlive(in)
+	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(stderr.String(), "the caller must close it") {
+		t.Errorf("status %d: %s", status, &stderr)
+	}
+	p.requireNoFallback()
+}
+
 // TestClientWithoutStandardInput has a caller that closed all files, as a prober has.
 func TestClientWithoutStandardInput(t *testing.T) {
 	p := newPlace(t)

@@ -174,7 +174,9 @@ static void read_state(struct run *r, char *into)
 	long n;
 
 	r->state = into;
-	while (r->size < MAX_STATE && wait_for(0, POLLIN, STDIN_MS)) {
+	while (r->size < MAX_STATE) {
+		if (!wait_for(0, POLLIN, STDIN_MS))
+			fail("no end of file on standard input within 20 s", "the caller must close it after the state");
 		n = sys_read(0, into + r->size, MAX_STATE - r->size);
 		if (n <= 0)
 			return;
