@@ -187,6 +187,12 @@ func judgePool(r *report, check string, n Network, s specs.Subnet, given netip.P
 	switch {
 	case size > 1<<32:
 		r.addPass(check, "%s has more addresses than can be used", given)
+	case size == 0 && hasRoomElsewhere(n, s):
+		r.addWarn(check, remedy, "%s has no address to give out: all are reserved or excluded; another subnet of the "+
+			"network has free ones", given)
+	case size == 0:
+		r.addFail(check, remedy, "%s has no address to give out: all are reserved or excluded; only a container that "+
+			"requests an address can start", given)
 	case left == 0 && hasRoomElsewhere(n, s):
 		r.addWarn(check, remedy, "%s has %d addresses, all held; another subnet of the network has free ones", given, size)
 	case left == 0:

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"berth/internal/foreign"
@@ -68,6 +69,17 @@ func TestForeignAddressesAreNotLeft(t *testing.T) {
 	const want = "192.0.2.64/26 has 64 addresses, 62 of them left"
 	if got := mustFindLine(t, judgeNetwork(n), "IPv4"); got.Message != want {
 		t.Errorf("line %q, want %q", got.Message, want)
+	}
+}
+
+// TestPoolWithoutAnAddress excludes the whole range.
+func TestPoolWithoutAnAddress(t *testing.T) {
+	n := goodNetwork()
+	n.Subnets[0].Exclude = []specs.Exclusion{{Prefix: netip.MustParsePrefix("192.0.2.0/24")}}
+	got := mustFindLine(t, judgeNetwork(n), "IPv4")
+	const want = "192.0.2.64/26 has no address to give out: all are reserved or excluded"
+	if got.Result != Fail || !strings.Contains(got.Message, want) {
+		t.Errorf("line %+v, want a failure with %q", got, want)
 	}
 }
 

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -100,18 +101,31 @@ func (p *Pool) Network() string { return p.network }
 // Size returns the number of addresses that an unused pool can give out, at most
 // 2^64-1.
 func (p *Pool) Size() uint64 {
-	host := hostBits(p.given)
-	if host >= 64 {
-		return math.MaxUint64
+	if !p.given.IsValid() {
+		return 0
 	}
-	size := uint64(1) << host
+	hi, lo := powerOf2(hostBits(p.given)) // of 128 bits
 	for _, r := range p.reservedParts() {
-		if hostBits(r) >= host {
+		if hostBits(r) >= hostBits(p.given) {
 			return 0
 		}
-		size -= 1 << hostBits(r)
+		partHi, partLo := powerOf2(hostBits(r))
+		var borrow uint64
+		lo, borrow = bits.Sub64(lo, partLo, 0)
+		hi, _ = bits.Sub64(hi, partHi, borrow)
 	}
-	return size
+	if hi > 0 {
+		return math.MaxUint64
+	}
+	return lo
+}
+
+// powerOf2 returns 2^n, n < 128, in two words.
+func powerOf2(n int) (hi, lo uint64) {
+	if n >= 64 {
+		return 1 << (n - 64), 0
+	}
+	return 0, 1 << n
 }
 
 // reservedParts returns the disjoint parts of the range that are not given out.

@@ -252,7 +252,7 @@ func (n *Network) checkIPAM() error {
 	if n.IPAM == IPAMNone && len(n.Subnets) > 0 {
 		return Unusable("ipam", string(n.IPAM), "the network has a subnet; remove it, or set ipam = \"local\" or \"static\"")
 	}
-	if n.Reuse != "" && !n.hasPool() {
+	if n.Reuse != "" && !n.HasPool() {
 		return Unusable("reuse", string(n.Reuse), "it orders the addresses of this host's pools, and the network has no "+
 			"pool; add a subnet, and ipam = \"local\"")
 	}
@@ -282,9 +282,9 @@ func (n *Network) checkIPv6Token() error {
 	return nil
 }
 
-// hasPool reports whether this host gives out addresses of a subnet. With DHCP only IPv6 subnets
+// HasPool reports whether this host gives out addresses of a subnet. With DHCP only IPv6 subnets
 // remain.
-func (n *Network) hasPool() bool {
+func (n *Network) HasPool() bool {
 	return len(n.Subnets) > 0 && (n.IPAM == IPAMLocal || n.IPAM == IPAMCluster || n.IPAM == IPAMDHCP)
 }
 

@@ -45,10 +45,8 @@ func (s *Server) createNetwork(_ context.Context, data []byte) (any, error) {
 			return nil, err
 		}
 	}
-	if selection.InPlace == nil {
-		if err := c.checkNamed(n); err != nil {
-			return nil, err
-		}
+	if err := c.checkDefinition(&selection, n); err != nil {
+		return nil, err
 	}
 	return done{}, s.Networks.Save(&c)
 }

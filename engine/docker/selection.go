@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -158,6 +159,14 @@ func (c *CreateNetwork) checkSource(n *specs.Network) error {
 				"so it can only do so if berth gives out all of them (ipam = \"local\", without ipv6 = \"slaac\" or \"dhcp\")")
 	}
 	return nil
+}
+
+// checkDefinition checks the network of a selection: one in place, or one of berth's that it names.
+func (c *CreateNetwork) checkDefinition(of *specs.Selection, n *specs.Network) error {
+	if of.InPlace != nil {
+		return ipam.CheckPools(n)
+	}
+	return c.checkNamed(n)
 }
 
 // checkNamed compares docker's part with the network of berth's that it names: docker gives each

@@ -114,6 +114,8 @@ func TestCalls(t *testing.T) {
 		{"NetworkDriver.CreateNetwork", unaddressed(`{"parent":"eth1"}`), 200, "{}"},
 		{"NetworkDriver.CreateNetwork", request(`{"parent":"eth1","ipam":"none"}`), 500, "ipam"},
 		{"NetworkDriver.CreateNetwork", request(`{"parent":"eth1","macvlan_mode":"bridge"}`), 200, "{}"},
+		{"NetworkDriver.CreateNetwork", strings.NewReplacer("192.0.2.0/24", "192.0.2.0/30", `"AuxAddresses":{}`, `"AuxAddresses":{"nas":"192.0.2.2/30"}`).
+			Replace(request(`{"parent":"eth1","macvlan_mode":"bridge"}`)), 500, "it has no address for a container"},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"secret"}`), 500, `{"Err":"berth-docker: policy refuses it","Error":"berth-docker: policy refuses it"}`},
 		{"NetworkDriver.CreateNetwork", request(`{"network":"lan","mtu":"9000"}`), 500, "nothing beside -o network"},
 		{"NetworkDriver.CreateNetwork", request(`{"network":1}`), 500, "a string"},

@@ -12,6 +12,7 @@ import (
 	"berth/hook"
 	"berth/internal/config"
 	"berth/internal/state"
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -115,6 +116,11 @@ func (p *Plugin) create(ctx context.Context, _ []string) (any, error) {
 	}
 	if err := p.Hook.Allow(s); err != nil {
 		return nil, door.AtNetwork("-o network", err)
+	}
+	if s.InPlace != nil {
+		if err := ipam.CheckPools(s.InPlace); err != nil {
+			return nil, err
+		}
 	}
 	text, err := specs.RewriteNetavarkNetwork(data, n)
 	return json.RawMessage(text), err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/ipam"
 	"berth/specs"
 )
 
@@ -37,7 +38,11 @@ func (o *createFlags) parseNetwork(name string) (n *specs.Network, notes []strin
 	}
 	chosen := n.IPAM != ""
 	n.SetDefaults()
-	if err := n.Check(); err != nil {
+	err = n.Check()
+	if err == nil {
+		err = ipam.CheckPools(n)
+	}
+	if err != nil {
 		return nil, nil, asFlag(err)
 	}
 	if err := o.checkFamilies(n); err != nil {
