@@ -169,13 +169,17 @@ func newDeadScene(t *testing.T) *scene {
 }
 
 // killedAtEach kills before and after each call from the first to the last of those
-// that a release makes, and finally not at all.
+// that a release makes, and finally not at all. A short run, as in an emulated machine, takes
+// each third of these kills if there are calls between the two: every whole run has all of them.
 func killedAtEach(t *testing.T, build func(*testing.T) *scene, first, last, calls int, env ...string) {
 	points := []int{2*calls + 2}
 	for at := 2 * first; at <= 2*last+1; at++ {
 		points = append(points, at)
 	}
-	for _, at := range points {
+	for i, at := range points {
+		if testing.Short() && first < last && i%3 != 0 {
+			continue
+		}
 		t.Run(fmt.Sprintf("%d", at), func(t *testing.T) {
 			t.Parallel()
 			x := build(t)
