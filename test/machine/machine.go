@@ -52,7 +52,8 @@ func (m *Machine) args() []string {
 // counter, and none has the faults of a real one, so that mitigations only cost time
 // (Documentation/admin-guide/kernel-parameters.txt).
 func Boot(words ...string) string {
-	return strings.Join(append([]string{"no_timer_check tsc=reliable mitigations=off oops=panic panic=-1"}, words...), " ")
+	own := append([]string{"no_timer_check tsc=reliable mitigations=off oops=panic panic=-1"}, tscWords()...)
+	return strings.Join(append(own, words...), " ")
 }
 
 // Run starts the machine and waits for its end. The output of the serial line
