@@ -14,7 +14,7 @@ import (
 // Times of a connection.
 const (
 	requestWithin = 25 * time.Second // for the client to write; it waits for its runtime up to 20
-	aliveEvery    = 2 * time.Second  // the client waits five times as long
+	aliveEvery    = 2 * time.Second  // the client waits four times as long
 	watchAfter    = 20 * time.Millisecond
 )
 
@@ -25,9 +25,18 @@ type conn struct {
 	timers []*time.Timer
 }
 
-// Read reads what the client writes, for 25 s at most. Only one goroutine reads, and none after close.
+// limitReads bounds each call of Read.
+func (c *conn) limitReads(to time.Duration) error {
+	within := unix.NsecToTimeval(to.Nanoseconds())
+	return unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &within)
+}
+
+// Read reads what the client writes. Only one goroutine reads, and none after close.
 func (c *conn) Read(into []byte) (int, error) {
 	n, err := unix.Read(c.fd, into)
+	for err == unix.EINTR { // a read with a bound is not restarted after a signal (signal(7))
+		n, err = unix.Read(c.fd, into)
+	}
 	switch {
 	case err != nil:
 		return 0, err

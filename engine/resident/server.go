@@ -100,8 +100,7 @@ func (s *Server) answer(c *conn) error {
 	if err != nil {
 		return err
 	}
-	within := unix.NsecToTimeval(requestWithin.Nanoseconds())
-	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &within); err != nil {
+	if err := c.limitReads(requestWithin); err != nil {
 		return err
 	}
 	if err := c.send([]byte{ready}); err != nil {

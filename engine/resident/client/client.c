@@ -18,7 +18,7 @@ enum {
 	MAX_ARGS = 16 << 10,	  /* bytes; MaxArgs of engine/resident */
 	MAX_STATE = (1 << 20) + 1, /* bytes; one more than berth-hook accepts, so that it refuses */
 	READY_MS = 1000,	  /* for the service to accept; it takes less than 1, or waits for a processor */
-	ALIVE_MS = 10 * 1000,	  /* between two signs of life, which the service sends every 2 s */
+	ALIVE_MS = 8 * 1000,	  /* between two signs of life, sent every 2 s; then berth-hook has 20 s of the 30 */
 	STDIN_MS = 20 * 1000,	  /* for the runtime to write; berth-hook waits as long */
 };
 
