@@ -76,6 +76,8 @@ func (a *attacher) handleRequest(q resident.Request) resident.Answer {
 	err := r.handleState(bytes.NewReader(q.State), q.PID)
 	if err != nil {
 		a.log.Info("a run failed", "stage", r.stage, "client", q.PID, "error", err)
+	} else {
+		a.log.Debug("a run succeeded", "stage", r.stage, "client", q.PID)
 	}
 	return resident.Answer{Err: err, Status: r.status(err)}
 }

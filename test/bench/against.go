@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 
+	programs "berth/test/command"
 	"berth/test/lab"
 )
 
@@ -54,7 +58,18 @@ func (b build) programs() (string, error) {
 			return "", err
 		}
 	}
+	if err := b.hookClient(built); err != nil {
+		return "", err
+	}
 	return bin, install(built, bin)
+}
+
+// hookClient copies the client of the resident berth-hook, which an older build has not.
+func (b build) hookClient(dir string) error {
+	if _, err := os.Stat(filepath.Join(b.source, "engine/resident")); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return programs.HookClient(context.Background(), b.source, dir)
 }
 
 // install copies programs into a directory, as the installation of a package does. The pages of a

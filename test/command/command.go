@@ -1,7 +1,8 @@
 // Package command runs programs of this machine for the suites of tests: their
 // errors have the command and its output.
 //
-// [Execute] runs a program; [Output] returns its standard output.
+// [Execute] runs a program; [Output] returns its standard output; [HookClient] installs a program
+// that Go does not build.
 package command
 
 import (
@@ -9,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -49,6 +52,13 @@ func Go(ctx context.Context, dir string, args ...string) error {
 		return failed(cmd, err, string(out))
 	}
 	return nil
+}
+
+// HookClient copies the client of the resident berth-hook from a source tree to a directory of
+// programs, as the Makefile does. It is no program of Go.
+func HookClient(ctx context.Context, source, dir string) error {
+	built := filepath.Join(source, "engine/resident/client/berth-hook-client-"+runtime.GOARCH)
+	return Execute(ctx, nil, "install", "-m755", built, filepath.Join(dir, "berth-hook-client"))
 }
 
 // quoted is the number of lines of output in an error.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -138,21 +137,4 @@ func (n *node) stopPods(t *testing.T, all ...lab.Container) {
 		must(t, n.cri.Stop(c.ID))
 	}
 	n.expectNothingLeft(t, n.before)
-}
-
-// atOnce calls do for all containers at the same time.
-func atOnce(t *testing.T, all []lab.Container, do func(lab.Container) error) {
-	t.Helper()
-	var wait sync.WaitGroup
-	for _, c := range all {
-		wait.Go(func() {
-			if err := do(c); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wait.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"berth/test/command"
 	"berth/test/lab"
 )
 
@@ -49,6 +51,9 @@ func prepare() error {
 		if _, err := lab.Output(build); err != nil {
 			return err
 		}
+	}
+	if err := command.HookClient(context.Background(), "../..", bin); err != nil {
+		return err
 	}
 	return lab.Rootfs(rootfs)
 }

@@ -17,22 +17,6 @@ import (
 // Tests with this build tag run in trees of Debian that have the engines; see
 // test/engines.
 
-var onLan = annotations{"berth/networks": "lan"}
-
-// newServedSite returns a site with the network lan and an agent.
-func newServedSite(t *testing.T) *site {
-	t.Helper()
-	s := newSite(t)
-	must(t, s.Network("lan", lanNetwork))
-	s.agent(t)
-	return s
-}
-
-// sleeper returns a container on the network lan.
-func (s *site) sleeper(name string) lab.Container {
-	return lab.Container{ID: s.id(name), Args: []string{"sleep", "600"}, Annotations: onLan}
-}
-
 // waitAttachedAt waits until an address answers the LAN and is attached.
 func (s *site) waitAttachedAt(t *testing.T, address string) specs.Endpoint {
 	t.Helper()

@@ -107,6 +107,9 @@ func build(ctx context.Context, share string) error {
 			return err
 		}
 	}
+	if err := command.HookClient(ctx, ".", filepath.Join(share, "bin")); err != nil {
+		return err
+	}
 	fmt.Printf("engines: built in %.0f s\n", time.Since(start).Seconds())
 	return nil
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,6 +18,8 @@ type Host struct {
 	Config string // berth's three directories
 	State  string
 	BPFFS  string
+
+	HookProgram string // of the hooks' entries, in Bin; "" for berth-hook
 }
 
 // NewHost makes a machine with berth on it.
@@ -90,7 +93,7 @@ func (h *Host) Hook(stage string) specs.Hook {
 		args = append(args, stage)
 	}
 	return specs.Hook{
-		Path:    filepath.Join(h.Bin, "berth-hook"),
+		Path:    filepath.Join(h.Bin, cmp.Or(h.HookProgram, "berth-hook")),
 		Args:    args,
 		Env:     []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1"},
 		Timeout: &timeout,
@@ -99,10 +102,13 @@ func (h *Host) Hook(stage string) specs.Hook {
 
 // ClientHook is Hook by the client of the resident berth-hook.
 func (h *Host) ClientHook(stage string) specs.Hook {
-	hook := h.Hook(stage)
-	hook.Path = filepath.Join(h.Bin, "berth-hook-client")
-	return hook
+	other := *h
+	other.HookProgram = HookClient
+	return other.Hook(stage)
 }
+
+// HookClient is the client of the resident berth-hook.
+const HookClient = "berth-hook-client"
 
 // Hooks returns the entries of both stages.
 func (h *Host) Hooks() *specs.Hooks {

@@ -1,29 +1,31 @@
 package lab
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
 )
 
-// Runc is an OCI runtime without an engine: runc with hooks in config.json or, with a
+// Runc is an OCI runtime without an engine: runc or crun with hooks in config.json or, with a
 // wrapper, berth-runtime, which adds them.
 type Runc struct {
 	Host    *Host
 	Rootfs  string
 	Wrapper Wrapper
+	Program string // without a wrapper; "" for runc
 }
 
 func (r *Runc) runRuntime(args ...string) (string, error) {
-	program, flags := "runc", []string{"--root", filepath.Join(r.Host.Dir, "runc")}
+	program, flags := cmp.Or(r.Program, "runc"), []string{"--root", filepath.Join(r.Host.Dir, "runc")}
 	if r.Wrapper.Runtime != "" {
 		var err error
 		if program, err = r.Host.Wrapper(r.Wrapper); err != nil {
 			return "", err
 		}
 	}
-	if r.Wrapper.Runtime == "crun" {
+	if cmp.Or(r.Program, r.Wrapper.Runtime) == "crun" {
 		flags = []string{"--root=" + filepath.Join(r.Host.Dir, "crun"), "--cgroup-manager=cgroupfs"}
 	}
 	return r.Host.Run(program, append(flags, args...)...)
@@ -55,7 +57,7 @@ func (r *Runc) StartBundle(b Bundle) error {
 	return r.start(b.ID)
 }
 
-// start starts a bundle: runc in one step, wrapped runtimes in two, as engines do.
+// start starts a bundle: a runtime in one step, wrapped runtimes in two, as engines do.
 func (r *Runc) start(id string) error {
 	if r.Wrapper.Runtime == "" {
 		_, err := r.runRuntime("run", "--detach", "--bundle", r.bundle(id), id)

@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"berth/hook"
+	"berth/test/lab"
+)
+
+func init() {
+	for name, start := range clientEngines {
+		engines[name+"-served"] = served(start)
+	}
+	lives = append(lives, "runc-served", "podman-served")
+}
+
+// clientEngines run the client of the resident berth-hook from a config.json or from hooks.d.
+var clientEngines = map[string]engineOf{
+	"runc":        runc(lab.Wrapper{}),
+	"crun":        crun,
+	"podman":      podman(lab.Wrapper{}),
+	"podman-crun": podmanWith("crun"),
+	"containerd":  containerd(lab.Wrapper{}),
+}
+
+func crun(_ *testing.T, s *site) lab.Engine {
+	return &lab.Runc{Host: s.Host, Rootfs: rootfs, Program: "crun"}
+}
+
+// served returns an engine that runs the client, with a service, which must do the work.
+func served(start engineOf) engineOf {
+	return func(t *testing.T, s *site) lab.Engine {
+		s.useClient(t)
+		s.startService(t)
+		t.Cleanup(func() {
+			if n, runs := s.served(t), s.hookRuns(t); n == 0 || len(runs) > n {
+				t.Errorf("the service served %d runs; beside it berth-hook ran as %q", n, runs)
+			}
+		})
+		return start(t, s)
+	}
+}
+
+// useClient makes the engines of a site run the client of the resident berth-hook. The berth-hook
+// beside the client writes down its arguments before it runs.
+func (s *site) useClient(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(s.Dir, "bin")
+	must(t, os.Mkdir(dir, 0o755))
+	programs, err := os.ReadDir(s.Bin)
+	must(t, err)
+	for _, one := range programs {
+		name := one.Name()
+		from, to := filepath.Join(s.Bin, name), filepath.Join(dir, name)
+		switch name {
+		case lab.HookClient, "berth-runtime": // they look beside themselves
+			_, err = s.Run("install", "-m755", from, to)
+		case "berth-hook":
+			script := "#!/bin/sh\necho \"$@\" >>" + s.runsFile() + "\nexec " + from + " \"$@\"\n"
+			must(t, os.WriteFile(to+".sh", []byte(script), 0o644))
+			_, err = s.Run("install", "-m755", to+".sh", to)
+		default:
+			err = os.Symlink(from, to)
+		}
+		must(t, err)
+	}
+	s.Bin, s.HookProgram = dir, lab.HookClient
+}
+
+func (s *site) runsFile() string { return filepath.Join(s.Dir, "hook-runs") }
+
+// hookRuns returns the arguments of each berth-hook that attached or released a container by itself.
+func (s *site) hookRuns(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(s.runsFile())
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+		first, _, _ := strings.Cut(line, " ")
+		return line == "" || slices.Contains([]string{"serve", "report", hook.ProberStage}, first)
+	})
+}
+
+// startService starts the resident berth-hook for the rest of the test.
+func (s *site) startService(t *testing.T) *lab.Daemon {
+	t.Helper()
+	d, err := s.StartHookService("--log-level", "debug")
+	must(t, err)
+	t.Cleanup(func() { _ = d.Stop() }) // the test may have killed it
+	return d
+}
+
+// served returns the number of runs that the service did; those of refused containers fail.
+func (s *site) served(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Dir, "hook-service.log"))
+	must(t, err)
+	return strings.Count(string(text), `msg="a run `)
+}
+
+// TestServiceComesAndGoes starts and ends a container of each engine without a service, with one, and
+// with one that was killed. It is not parallel, so that a service accepts each request within 100 ms.
+func TestServiceComesAndGoes(t *testing.T) {
+	for name, start := range clientEngines {
+		t.Run(name, func(t *testing.T) {
+			s := newServedSite(t)
+			s.useClient(t)
+			e := start(t, s)
+			before := s.snapshot(t)
+			c := s.sleeper("one")
+			attach := func() { s.startWhole(t, e, lab.Container{ID: c.ID}) }
+			release := func() { must(t, e.Stop(c.ID)); s.expectNothingLeft(t, before) }
+			byHook := func(what string, do func()) {
+				runs := len(s.hookRuns(t))
+				do()
+				if len(s.hookRuns(t)) == runs {
+					t.Errorf("%s: no berth-hook ran", what)
+				}
+			}
+			byService := func(what string, do func()) {
+				runs, served := len(s.hookRuns(t)), s.served(t)
+				do()
+				if all := s.hookRuns(t); len(all) != runs || s.served(t) == served {
+					t.Errorf("%s: the service did %d runs, and berth-hook ran as %q", what, s.served(t)-served, all[runs:])
+				}
+			}
+			byHook("a start without a service", attach)
+			d := s.startService(t)
+			byService("an end with a service", release)
+			byService("a start with a service", attach)
+			must(t, d.Kill())
+			byHook("an end with a killed service", release)
+			s.startService(t)
+			byService("a start with a new service", attach)
+			byService("an end with a new service", release)
+		})
+	}
+}
+
+// TestServiceReportsAlike compares the output of each engine for a refused container with that by
+// berth-hook alone.
+func TestServiceReportsAlike(t *testing.T) {
+	for name, start := range clientEngines {
+		t.Run(name, func(t *testing.T) {
+			s := newServedSite(t)
+			s.useClient(t)
+			s.startService(t)
+			before := s.snapshot(t)
+			e := start(t, s)
+			c := s.sleeper("refused")
+			c.Annotations = annotations{"berth/networks": "lam"}
+			refuse := func() string {
+				_, err := e.Start(c)
+				s.expectRefused(t, err, "berth/networks[0]", `"lam"`, "lan")
+				if d := s.snapshot(t).difference(before); d != "" {
+					t.Error(d)
+				}
+				return varying.ReplaceAllString(err.Error(), "")
+			}
+			byService := refuse()
+			if runs := s.hookRuns(t); len(runs) != 0 {
+				t.Errorf("beside the service berth-hook ran as %q", runs)
+			}
+			s.HookProgram = ""
+			if p, ok := e.(*lab.Podman); ok {
+				must(t, p.Setup())
+			}
+			if alone := refuse(); alone != byService {
+				t.Errorf("by the service:\n%s\nby berth-hook alone:\n%s", byService, alone)
+			}
+		})
+	}
+}
+
+// varying matches the parts of an engine's error that differ between two starts: times, IDs of
+// containers, and the end of the client's name.
+var varying = regexp.MustCompile(`time="[^"]*"|[0-9a-f]{64}|-client\b`)
