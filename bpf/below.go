@@ -99,8 +99,8 @@ func (d *Datapath) lowerOf(l netlink.Link) (all []int, err error) {
 }
 
 // aheadBelow returns the names of the programs and chains that get the frames of a parent
-// before the TC programs on it: XDP on the parent, nftables chains at its egress, and all
-// programs at the ingress of the interfaces below it.
+// before the TC programs on it: XDP and the card's own forwarding on the parent, nftables chains
+// at its egress, and all programs at the ingress of the interfaces below it.
 func (d *Datapath) aheadBelow(ifindex int, chains []netdevChain) (ahead []string, err error) {
 	devices, err := d.below(ifindex)
 	if err != nil {
@@ -119,18 +119,27 @@ func (d *Datapath) aheadBelow(ifindex int, chains []netdevChain) (ahead []string
 				ahead = append(ahead, fmt.Sprintf("%s on %q", c, on.name))
 			}
 		}
-		if !on.lower {
-			continue
-		}
-		programs, err := d.ingressOf(on.index)
+		more, err := d.aheadOn(on)
 		if err != nil {
 			return nil, fmt.Errorf("programs of interface %q: %w", on.name, err)
 		}
-		for _, p := range programs {
-			ahead = append(ahead, fmt.Sprintf("%s on %q", p, on.name))
-		}
+		ahead = append(ahead, more...)
 	}
 	return ahead, nil
+}
+
+// aheadOn returns the names of the TC programs of an interface below a parent, or the card's own
+// forwarding on the parent itself.
+func (d *Datapath) aheadOn(on device) (ahead []string, err error) {
+	if !on.lower {
+		features, err := activeFeatures(on.index)
+		return forwardingAhead(on.name, features), err
+	}
+	programs, err := d.ingressOf(on.index)
+	for _, p := range programs {
+		ahead = append(ahead, fmt.Sprintf("%s on %q", p, on.name))
+	}
+	return ahead, err
 }
 
 // xdpModes are the values of IFLA_XDP_ATTACHED (include/uapi/linux/if_link.h).
