@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,7 @@ func newDoctor(env *Env) *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, name := range args {
 				if !slices.Contains(doctor.Engines(), name) {
-					return asUsageError(cmd, specs.Invalid("engine", name, "one of %q", doctor.Engines()))
+					return asUsageError(cmd, specs.Invalid("engine", name, "one of %s", strings.Join(doctor.Engines(), ", ")))
 				}
 			}
 			return nil
