@@ -52,7 +52,7 @@ func newReceiver(t testing.TB, ns *testnet.NS, link string, ip, ip6 netip.Addr) 
 		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/accept_ra", []byte("2"), 0))
 		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/suppress_frag_ndisc", []byte("0"), 0))
 		must(t, os.WriteFile("/proc/sys/net/ipv4/conf/"+link+"/arp_accept", []byte("1"), 0))
-		for _, port := range []uint16{1009, 68, 546} {
+		for _, port := range []uint16{1009, 67, 68, 546, 547} {
 			fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 			must(t, err)
 			t.Cleanup(func() { _ = unix.Close(fd) })

@@ -25,7 +25,9 @@ const (
 
 func arrivesAt(port uint16) func(specs.MAC, *receiver) bool {
 	return func(_ specs.MAC, by *receiver) bool {
-		return slices.ContainsFunc(by.payloadsAt(port), func(s string) bool { return strings.HasPrefix(s, forgedText) || s[0] == 2 })
+		return slices.ContainsFunc(by.payloadsAt(port), func(s string) bool {
+			return strings.HasPrefix(s, forgedText) || s[0] == 2 || s[0] == 13 || strings.HasSuffix(s, "\x63\x82\x53\x63")
+		})
 	}
 }
 
@@ -65,6 +67,9 @@ func ndForgery(from netip.Addr, body func(specs.MAC) []byte) func(specs.MAC, *re
 // bootReply is the beginning of a DHCP server's message, the same in either version.
 var bootReply = string([]byte{2, 1, 6, 0}) + strings.Repeat("\x00", 40)
 
+// bootCookie is bootReply with the cookie that every message of DHCP has (RFC 2131, section 3).
+var bootCookie = bootReply + strings.Repeat("\x00", 236-len(bootReply)) + "\x63\x82\x53\x63"
+
 // forgeries returns the forgeries of the container whose addresses are own and own6, among
 // them one with the MAC of another container.
 func forgeries(own, own6 netip.Addr, other specs.MAC) map[string]forgery {
@@ -85,6 +90,9 @@ func forgeries(own, own6 netip.Addr, other specs.MAC) map[string]forgery {
 		"DHCP, another port": {specs.RogueDHCP, 4, datagram4(own, 1067, 68, bootReply), arrivesAt(68)},
 		"DHCPv6":             {specs.RogueDHCP, 6, datagram6(own6, 547, 546, bootReply), arrivesAt(546)},
 		"DHCPv6, a port":     {specs.RogueDHCP, 6, datagram6(own6, 1547, 546, bootReply), arrivesAt(546)},
+		"DHCP, a request":    {specs.RogueDHCP, 4, datagram4(own, 1067, 68, "\x01"+bootCookie[1:]), arrivesAt(68)},
+		"DHCP to a relay":    {specs.RogueDHCP, 4, datagram4(own, 1067, 67, bootReply), arrivesAt(67)},
+		"DHCPv6 to a relay":  {specs.RogueDHCP, 6, datagram6(own6, 1547, 547, "\x0d"+bootReply[1:]), arrivesAt(547)},
 		"router":             {specs.RogueRA, 6, router, routed},
 		"MAC":                {specs.MACSpoof, 0, datagramOf(macB, own), arrivesAt(1009)},
 		"MAC taken":          {specs.MACSpoof, 0, datagramOf(other, own), arrivesAt(1009)},

@@ -41,17 +41,20 @@ static __always_inline __u64 copy_tag(struct __sk_buff *skb, __u32 *offset)
 	return (__u64)head[1] << 16 | head[0];
 }
 
-/* Returns the hash of a frame, the same for all copies of it. */
+/*
+ * Returns the hash of a frame, the same for all copies of it, also if the sender still writes to
+ * its pages: it is of the linear memory (frame_settled).
+ */
 __noinline __u64 copy_hash(struct __sk_buff *skb, const struct drops *d)
 {
 	__u64 hash, word[HASHED_WORDS] = {};
-	__u32 offset, length = skb->len, more;
+	__u32 offset, length = frame_linear(skb), more;
 
 	if (!d || bpf_skb_load_bytes(skb, 0, word, 2 * ETH_ALEN))
 		return 0;
 	hash = copy_mix(d, word[0], word[1]);
 	hash = copy_mix(d, hash, copy_tag(skb, &offset));
-	hash = copy_mix(d, hash, length - offset);
+	hash = copy_mix(d, hash, skb->len - offset);
 	for (int i = 0; i < HASHED_BYTES / (int)sizeof(word) && offset < length; i++) {
 		more = length - offset - 1;
 		if (more >= sizeof(word))
@@ -79,7 +82,7 @@ static __always_inline struct drops *drops_now(void)
 /*
  * Notes the hash of a group frame that a program on a parent drops, so that the receiver
  * program drops its copies. If a frame with the same bytes passes, from another sender, its
- * note is deleted, so that its copies pass. The note of a frame longer than HASHED_BYTES
+ * note is deleted, so that its copies pass. The note of a frame that is not hashed to its end
  * stays: the two may be equal only in the part that is hashed.
  */
 __noinline int copies_update(struct __sk_buff *skb, bool dropped)
@@ -95,7 +98,8 @@ __noinline int copies_update(struct __sk_buff *skb, bool dropped)
 		now = ticks_now();
 		bpf_map_update_elem(&dropped_frames, &hash, &now, BPF_ANY);
 		d->last = now;
-	} else if (skb->len <= HASHED_BYTES && bpf_map_lookup_elem(&dropped_frames, &hash)) {
+	} else if (frame_linear(skb) >= skb->len && skb->len <= HASHED_BYTES &&
+		   bpf_map_lookup_elem(&dropped_frames, &hash)) {
 		bpf_map_delete_elem(&dropped_frames, &hash);
 	}
 	return 0;

@@ -13,7 +13,6 @@
  * over" in these files.
  */
 #include <linux/pkt_cls.h>
-#include <linux/if_packet.h>
 #include "claim.h"
 #include "copies.h"
 #include "count.h"
@@ -117,6 +116,8 @@ int berth_egress(struct __sk_buff *skb)
 
 	if (quick_egress(skb))
 		return NEXT;
+	if (!frame_settle(skb))
+		return DROP;
 	if (!frame_parse(skb, &f))
 		return NEXT;
 	verdict = egress_any(skb, &f);
@@ -279,6 +280,9 @@ int berth_ingress(struct __sk_buff *skb)
 
 	if (quick_ingress(skb))
 		return NEXT;
+	/* The rest is from the wire: no container can write to it. */
+	if ((frame_socket(skb) || frame_grouped(skb)) && !frame_settle(skb))
+		return DROP;
 	if (!frame_parse(skb, &f))
 		return NEXT;
 	if (ingress_any(skb, &f) == DROP)
@@ -295,7 +299,11 @@ int berth_sibling(struct __sk_buff *skb)
 	const struct inside *at = bpf_map_lookup_elem(&insides, &key);
 	struct frame f;
 
-	if (!at || !frame_parse(skb, &f))
+	if (!at)
+		return NEXT;
+	if (!frame_settle(skb))
+		return DROP;
+	if (!frame_parse(skb, &f))
 		return NEXT;
 	f.from.ifindex = at->parent;
 	f.to.ifindex = at->parent;
@@ -340,14 +348,15 @@ int berth_guard(struct __sk_buff *skb)
 
 /*
  * On the ingress of a macvlan interface in mode bridge: drops a group frame whose hash was
- * noted as dropped in the last second. All other frames pass.
+ * noted as dropped in the last second. It also drops one that is not settled: the
+ * sender may have changed it before the parent's program has read it. All other frames pass.
  */
 SEC("tc")
 int berth_receiver(struct __sk_buff *skb)
 {
-	if (skb->pkt_type != PACKET_MULTICAST && skb->pkt_type != PACKET_BROADCAST)
+	if (!frame_grouped(skb))
 		return NEXT;
-	return copy_dropped(skb) ? DROP : NEXT;
+	return !frame_settled(skb) || copy_dropped(skb) ? DROP : NEXT;
 }
 
 /*

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -29,6 +30,15 @@
 #define EXTENSIONS_MAX 8
 
 #define LLC_SNAP_BYTES 8 /* RFC 1042 */
+
+#define DHCP_SERVER 67 /* RFC 2131, section 4.1; the client's port is the next one */
+#define DHCPV6_CLIENT 546 /* RFC 8415, section 7.2; the server's port is the next one */
+
+/* Reports whether a port is a client's or a server's of DHCP. */
+static __always_inline bool dhcp_port(__be16 port, bool v6)
+{
+	return (__u16)(bpf_ntohs(port) - (v6 ? DHCPV6_CLIENT : DHCP_SERVER)) <= 1;
+}
 
 /* Has no padding and is fully initialised, which global functions require of a pointer's target. */
 struct frame {
@@ -336,6 +346,82 @@ __noinline __u32 frame_upper(struct __sk_buff *skb, const struct frame *f)
 		return 0;
 	upper = upper_walk(skb, f->network + ip.ihl * 4, ip.protocol, EXTENSIONS4, 0);
 	return ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) ? upper | UPPER_FRAGMENT : upper;
+}
+
+/* Reports whether all that the programs judge of an IP packet is in the memory from ip to end. */
+static __always_inline bool packet_steady(__be16 proto, const struct iphdr *ip, const void *end)
+{
+	const __u64 read6 = EXTENSIONS6 | UPPER_BIT(IPPROTO_ICMPV6);
+	const struct ipv6hdr *ip6 = (void *)ip;
+	const __be16 *port = (void *)(ip + 1);
+	const __u8 *option = (void *)(ip6 + 1);
+
+	if ((void *)port > end)
+		return false;
+	if (proto == bpf_htons(ETH_P_IP)) {
+		if (ip->protocol != IPPROTO_UDP)
+			return ip->protocol != IPPROTO_AH;
+		return ip->ihl == 5 && (void *)(port + 2) <= end && !dhcp_port(port[1], false);
+	}
+	port = (void *)option;
+	if (proto != bpf_htons(ETH_P_IPV6) || (void *)(port + 2) > end)
+		return false;
+	if (ip6->nexthdr == IPPROTO_UDP)
+		return !dhcp_port(port[1], true);
+	if (ip6->nexthdr == IPPROTO_HOPOPTS) /* the length of a super-packet of more than 64 KiB */
+		return option[0] == IPPROTO_TCP && !option[1];
+	return ip6->nexthdr > 63 || !(read6 >> ip6->nexthdr & 1);
+}
+
+/*
+ * Reports whether all that the programs judge of a frame is in its linear memory: the
+ * headers of TCP, and of datagrams unless they are for a port of DHCP. Of other protocols the
+ * addresses are judged, unless it is a header before the upper layer, or ICMPv6.
+ */
+static __always_inline bool frame_steady(struct __sk_buff *skb)
+{
+	const void *end = (void *)(long)skb->data_end, *at = (void *)(long)skb->data;
+	const __be16 *proto = at + 2 * ETH_ALEN;
+
+	if ((void *)(proto + 1) > end)
+		return false;
+	for (int i = 0; i < 2 && frame_tagged(*proto); i++) {
+		proto += VLAN_HLEN / sizeof(*proto);
+		if ((void *)(proto + 1) > end)
+			return false;
+	}
+	return packet_steady(*proto, (void *)(proto + 1), end);
+}
+
+/* Reports whether a frame on ingress is for a group. */
+static __always_inline bool frame_grouped(struct __sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_MULTICAST || skb->pkt_type == PACKET_BROADCAST;
+}
+
+/* Returns the size of a frame's linear memory. */
+static __always_inline __u32 frame_linear(struct __sk_buff *skb)
+{
+	__u64 linear = (long)skb->data_end - (long)skb->data;
+
+	barrier_var(linear); /* the verifier permits no difference of 32 bits */
+	return linear;
+}
+
+/*
+ * Reports whether all that the programs judge is in memory of the kernel's own, which the linear
+ * one is. The rest may be pages that the sender still writes to (PACKET_TX_RING, MSG_ZEROCOPY,
+ * splice), so that a program and the receiver would read different bytes.
+ */
+static __always_inline bool frame_settled(struct __sk_buff *skb)
+{
+	return frame_linear(skb) >= skb->len || frame_steady(skb);
+}
+
+/* Settles a frame: copies it into linear memory if needed. Returns false if there is no memory. */
+static __always_inline bool frame_settle(struct __sk_buff *skb)
+{
+	return frame_settled(skb) || !bpf_skb_pull_data(skb, skb->len);
 }
 
 /* The result of frame_repeated: the headers of each segment. */

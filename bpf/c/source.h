@@ -14,14 +14,14 @@
 #include "frame.h"
 #include "judge.h"
 
-#define DHCP_SERVER 67 /* RFC 2131, section 4.1 */
-#define DHCP_CLIENT 68
+#define DHCP_CLIENT 68 /* RFC 2131, section 4.1 */
 #define DHCP_REPLY 2 /* section 2: op of a server's message */
+#define DHCP_COOKIE 236 /* section 3: the offset of 63 82 53 63 in a message */
 #define DHCPV6_SERVER 547 /* RFC 8415, section 7.2 */
-#define DHCPV6_CLIENT 546
 #define DHCPV6_ADVERTISE 2 /* section 7.3: this and the next two are sent by servers only */
 #define DHCPV6_REPLY 7
 #define DHCPV6_RECONFIGURE 10
+#define DHCPV6_RELAYED 13 /* Relay-reply, which servers send to relays */
 #define UDP_SUM 6 /* offset of the checksum in a UDP header, RFC 768 */
 #define ICMP_SUM 2 /* RFC 4443, section 2.1 */
 #define SUM_UPPER4 (ETH_HLEN + sizeof(struct iphdr))
@@ -43,9 +43,9 @@ static __always_inline bool source_plain4(const struct iphdr *ip, const void *en
 	if ((void *)port > end || (ip->saddr != from->addr4 && source_ip_judged(&from->is)))
 		return false;
 	if (ip->protocol != IPPROTO_UDP)
-		return true;
+		return ip->protocol != IPPROTO_AH;
 	return ip->ihl == 5 && (void *)(port + 2) <= end && port[0] != bpf_htons(DHCP_SERVER) &&
-	       port[1] != bpf_htons(DHCP_CLIENT);
+	       !dhcp_port(port[1], false);
 }
 
 static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void *end,
@@ -62,7 +62,7 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 	if (ip6->nexthdr == IPPROTO_TCP)
 		return true;
 	return ip6->nexthdr == IPPROTO_UDP && (void *)(port + 2) <= end &&
-	       port[0] != bpf_htons(DHCPV6_SERVER) && port[1] != bpf_htons(DHCPV6_CLIENT);
+	       port[0] != bpf_htons(DHCPV6_SERVER) && !dhcp_port(port[1], true);
 }
 
 /*
@@ -191,16 +191,55 @@ static __always_inline __u32 source_kinds(const struct frame *f, const struct pa
 	return 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << IP_SPOOF;
 }
 
-/* Reports whether only servers send DHCP messages with this op (IPv4) or message type (IPv6). */
-static __always_inline bool dhcp_served(__u8 number, bool v6)
+/* Reports whether a message of DHCPv6 to a port is one that only servers send. */
+static __always_inline bool dhcp6_served(__u8 type, __be16 port)
 {
-	if (!v6)
-		return number == DHCP_REPLY;
-	return number == DHCPV6_ADVERTISE || number == DHCPV6_REPLY || number == DHCPV6_RECONFIGURE;
+	if (port == bpf_htons(DHCPV6_SERVER))
+		return type == DHCPV6_RELAYED;
+	return type == DHCPV6_ADVERTISE || type == DHCPV6_REPLY || type == DHCPV6_RECONFIGURE;
 }
 
 /*
- * Judges rogue-dhcp: UDP from a server's port, or a server's message to a client's port. Of the
+ * Judges a datagram of IPv4 to a client's port by the cookie that every message of DHCP has: some
+ * clients (busybox) do not read its op.
+ */
+static __always_inline bool source_cookie(struct __sk_buff *skb, const struct frame *f,
+					  const struct party *from, struct offence *offence,
+					  __u32 upper)
+{
+	__be32 cookie;
+
+	if (!upper_read(skb, f, upper, UPPER_OFFSET(upper) + UDP_HLEN + DHCP_COOKIE, &cookie,
+			sizeof(cookie)))
+		return upper & UPPER_FRAGMENT &&
+		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
+	return cookie == bpf_htonl(0x63825363) &&
+	       source_rogue(skb, f, from, offence, ROGUE_DHCP);
+}
+
+/*
+ * Judges a later fragment that looks like a datagram to a client's port. Clients that read all
+ * frames, as they have no address yet, may take it for one (busybox).
+ */
+static __always_inline bool source_later(struct __sk_buff *skb, const struct frame *f,
+					 const struct party *from, struct offence *offence)
+{
+	__be16 word; /* with the header's length, then its protocol, then the datagram's port */
+	__u32 at = f->network;
+
+	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, at, &word, sizeof(word)))
+		return false;
+	at += (*(__u8 *)&word & 0xf) * 4;
+	if (bpf_skb_load_bytes(skb, f->network + 8, &word, sizeof(word)) ||
+	    (bpf_ntohs(word) & 0xff) != IPPROTO_UDP)
+		return false;
+	return !bpf_skb_load_bytes(skb, at + sizeof(word), &word, sizeof(word)) &&
+	       word == bpf_htons(DHCP_CLIENT) &&
+	       source_cookie(skb, f, from, offence, at << 8 | IPPROTO_UDP);
+}
+
+/*
+ * Judges rogue-dhcp: UDP from a server's port, or a server's message to a port of DHCP. Of the
  * messages in a super-packet only the first one can be read.
  */
 static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct frame *f,
@@ -217,14 +256,16 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
 	if (port[0] == bpf_htons(v6 ? DHCPV6_SERVER : DHCP_SERVER))
 		return source_rogue(skb, f, from, offence, ROGUE_DHCP);
-	if (port[1] != bpf_htons(v6 ? DHCPV6_CLIENT : DHCP_CLIENT))
+	if (!dhcp_port(port[1], v6))
 		return false;
 	if (!upper_read(skb, f, upper, at + UDP_HLEN, &number, sizeof(number)))
 		return upper & UPPER_FRAGMENT &&
 		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
-	if (dhcp_served(number, v6))
+	if (v6 ? dhcp6_served(number, port[1]) : number == DHCP_REPLY)
 		return source_rogue(skb, f, from, offence, ROGUE_DHCP);
-	return skb->gso_size && source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
+	if (skb->gso_size)
+		return source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
+	return port[1] == bpf_htons(DHCP_CLIENT) && source_cookie(skb, f, from, offence, upper);
 }
 
 /* Judges rogue-ra, and ip-spoof by a neighbour advertisement. */
@@ -255,6 +296,8 @@ static __always_inline bool source_upper(struct __sk_buff *skb, const struct fra
 {
 	__u32 upper = frame_upper(skb, f);
 
+	if (!upper)
+		return source_later(skb, f, from, offence);
 	if (upper & UPPER_HIDDEN)
 		return source_hidden(skb, f, from, offence, source_kinds(f, from));
 	if (UPPER_PROTO(upper) == IPPROTO_UDP)

@@ -17,7 +17,7 @@ import (
 // dependencies are added.
 var wanted = []string{
 	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "macvtap", "tun", "veth",
-	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem",
+	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem", "sch_tbf",
 	"fou", "geneve", "ip_gre", "ipip", "vxlan",
 	"virtio_pci", "virtio_net",
 }
