@@ -114,6 +114,11 @@ func TestGatherHookFiles(t *testing.T) {
 	if found = c.gatherHookFiles(named); len(found) != 1 || found[0].Exists || found[0].Named != "a.json" {
 		t.Errorf("named by two engines: %+v", found)
 	}
+	client := dir + "/bin/berth-hook-client"
+	found = c.gatherHookFiles([]Engine{{Hooks: []HookFile{{"a.json", client, nil}}}})
+	if len(found) != 2 || found[0].Path != client || found[1].Path != dir+"/bin/berth-hook" || found[1].Named != client || !found[1].Exec {
+		t.Errorf("the client is named: %+v", found)
+	}
 }
 
 func TestExamineFile(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Hook is a berth-hook that runs as root with each container.
+// Hook is a berth-hook or its client, which run as root with containers.
 type Hook struct {
 	Path  string
 	Named string // the file that names it; "" if found beside berth or on PATH
@@ -19,10 +19,14 @@ func (c *Checker) gatherHookFiles(all []Engine) (hooks []Hook) {
 	seen := make(map[string]bool)
 	for _, e := range all {
 		for _, h := range e.Hooks {
-			if !seen[h.Hook] {
-				hooks = append(hooks, c.examineHook(h.Hook, h.File))
+			if seen[h.Hook] {
+				continue
 			}
 			seen[h.Hook] = true
+			hooks = append(hooks, c.examineHook(h.Hook, h.File))
+			if dir, isClient := strings.CutSuffix(h.Hook, "/berth-hook-client"); isClient {
+				hooks = append(hooks, c.examineHook(dir+"/berth-hook", h.Hook)) // which the client executes
+			}
 		}
 	}
 	if len(hooks) > 0 {

@@ -1,9 +1,9 @@
-// Package entry describes how engines and runtimes run berth-hook: the entry of a stage in
+// Package entry describes how engines and runtimes run berth-hook or its client: the entry of a stage in
 // an OCI configuration, and the file of hooks.d.
 //
 // [Hook] returns the entry, [HooksD] the text of the file.
 //
-// It writes nothing and is independent of engines. It imports internal/config.
+// It writes nothing and is independent of engines. It imports engine/program and internal/config.
 package entry
 
 import (
@@ -11,11 +11,9 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"berth/engine/program"
 	"berth/internal/config"
 )
-
-// Program is the hook's file name.
-const Program = "berth-hook"
 
 // Timeout is the time in seconds after which a runtime kills the hook, whose own deadline
 // is 20.
@@ -31,7 +29,7 @@ func Env() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOM
 // Hook returns the entry of a program with its directories and further arguments.
 func Hook(path string, dirs config.Dirs, args ...string) specs.Hook {
 	timeout := Timeout
-	all := append([]string{Program}, Flags("--", dirs)...)
+	all := append([]string{program.Hook}, Flags("--", dirs)...)
 	return specs.Hook{Path: path, Args: append(all, args...), Env: Env(), Timeout: &timeout}
 }
 

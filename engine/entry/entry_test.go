@@ -22,7 +22,7 @@ func TestHooksDSample(t *testing.T) {
 	if err := json.Unmarshal(data, &sample); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(HooksD("/usr/local/bin/berth-hook", standard)), &written); err != nil {
+	if err := json.Unmarshal([]byte(HooksD("/usr/local/bin/berth-hook-client", standard)), &written); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(written, sample); d != "" {

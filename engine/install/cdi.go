@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"berth/engine/cdi"
-	"berth/engine/entry"
 	"berth/internal/config"
 )
 
@@ -51,7 +50,7 @@ func planNerdctl(p *planner) error {
 }
 
 func (p *planner) writeDevices() error {
-	path, err := p.o.programPath(entry.Program)
+	path, err := p.o.hookPath()
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"berth/engine/cdi"
-	"berth/engine/entry"
+	"berth/engine/program"
 	"berth/internal/config"
 )
 
@@ -21,7 +21,7 @@ func RefreshDevices(dirs config.Dirs, bin string) error {
 			return err
 		}
 		for _, path := range devicesFiles(records) {
-			if _, err := WriteDevices(path, filepath.Join(bin, entry.Program), dirs); err != nil {
+			if _, err := WriteDevices(path, program.Beside(filepath.Join(bin, program.Hook)), dirs); err != nil {
 				return err
 			}
 		}

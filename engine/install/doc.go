@@ -12,5 +12,5 @@
 // share a file.
 //
 // The package restarts nothing and starts no container. It imports engine/edit, engine/entry,
-// engine/cdi, internal/config, internal/engineversion, internal/podmanconf and specs.
+// engine/program, engine/cdi, internal/config, internal/engineversion, internal/podmanconf and specs.
 package install

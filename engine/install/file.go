@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"berth/engine/edit"
+	"berth/engine/program"
 )
 
 // Content is the content of a path; nil means that there is no file.
@@ -58,6 +60,13 @@ func (f *File) originalToKeep() *Content {
 
 // Changed reports whether the file is to be written.
 func (f *File) Changed() bool { return f.Disk.sum() != f.After.sum() }
+
+// MovesToClient reports whether the only change is that berth-hook's client takes the place of
+// berth-hook, which keeps working.
+func (f *File) MovesToClient() bool {
+	moved := strings.ReplaceAll(f.After.text(), "/"+program.Client+`"`, "/"+program.Hook+`"`)
+	return f.Changed() && f.Disk != nil && moved == f.Disk.Text
+}
 
 // Diff returns the planned change, in the format of diff -u.
 func (f *File) Diff() string {

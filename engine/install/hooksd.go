@@ -13,7 +13,7 @@ const hooksFile = "berth.json"
 // writeHooks writes the file of hooks.d into the last of the engine's directories, whose
 // files override those of the same name in others.
 func (p *planner) writeHooks(dirs []string) error {
-	path, err := p.o.programPath(entry.Program)
+	path, err := p.o.hookPath()
 	if err != nil {
 		return err
 	}

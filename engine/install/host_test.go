@@ -24,7 +24,7 @@ type host struct {
 func newHost(t *testing.T, programs string, conf files) *host {
 	t.Helper()
 	h := &host{t, t.TempDir(), make(map[string]string)}
-	for _, program := range append(strings.Fields(programs), "berth-hook", "berth-runtime", "berth-nri", "berth-cni", "berth-netavark") {
+	for _, program := range append(strings.Fields(programs), "berth-hook", "berth-hook-client", "berth-runtime", "berth-nri", "berth-cni", "berth-netavark") {
 		name, version, _ := strings.Cut(program, "=")
 		h.versions[name] = version
 		h.write("/usr/bin/"+name, "", 0o755)

@@ -30,7 +30,7 @@ func (p *planner) launcherPath(l launchSpec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := p.o.programPath(entry.Program); err != nil {
+	if _, err := p.o.hookPath(); err != nil {
 		return "", err
 	}
 	args := entry.Flags("--berth-", p.o.Dirs)

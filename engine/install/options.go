@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/engine/program"
 	"berth/internal/config"
 	"berth/internal/engineversion"
 	"berth/specs"
@@ -146,6 +147,16 @@ func (o *Options) programPath(name string) (string, error) {
 		return "", fmt.Errorf("%q is not a program (mode %s)", path, info.Mode())
 	}
 	return path, nil
+}
+
+// hookPath returns the path of the program that engines run as a hook. berth-hook must exist in any
+// case, as its client executes it.
+func (o *Options) hookPath() (string, error) {
+	path, err := o.programPath(program.Hook)
+	if err != nil {
+		return "", err
+	}
+	return program.Beside(path), nil
 }
 
 // programExists reports whether a program exists.

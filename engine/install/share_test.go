@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"berth/engine/program"
 	"berth/internal/podmanconf"
 )
 
@@ -173,6 +174,57 @@ func TestRefreshNetworks(t *testing.T) {
 	}
 	if d := cmp.Diff(before, h.fileTree()); d != "" {
 		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
+// TestMovesToTheClient requires that an installation without the client is one of berth-hook, that it
+// is still complete when the client has come, and that repeating it names the client, also in a file
+// that two engines share. Uninstalling restores every file.
+func TestMovesToTheClient(t *testing.T) {
+	all := []string{Podman, CRIO, Nerdctl, CDI}
+	h := newHost(t, "podman=5.4.0 crio=1.31.0 nerdctl=2.1.0 runc", files{"/etc/berth/networks.d/lan.toml": "lan.toml"})
+	client := filepath.Join(h.root, "usr/bin", program.Client)
+	if err := os.Remove(client); err != nil {
+		t.Fatal(err)
+	}
+	before := h.fileTree()
+	for _, engine := range all {
+		h.install(h.options(engine, Options{}))
+	}
+	h.wantHooks(`/usr/bin/berth-hook"`, `/usr/bin/berth-hook-client"`)
+	h.write("/usr/bin/"+program.Client, "", 0o755)
+	for _, engine := range all {
+		p, err := Repeat(h.options(engine, Options{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range p.Changed() {
+			if !f.MovesToClient() {
+				t.Errorf("%s: more than the program changes:\n%s", engine, f.Diff())
+			}
+		}
+		h.install(h.options(engine, Options{}))
+	}
+	h.wantHooks(`/usr/bin/berth-hook-client"`, `/usr/bin/berth-hook"`)
+	for _, engine := range all {
+		h.uninstall(h.options(engine, Options{}))
+	}
+	if err := os.Remove(client); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, h.fileTree()); d != "" {
+		t.Errorf("uninstalled (-before +after):\n%s", d)
+	}
+}
+
+// wantHooks checks that each file with a hook names one program, and not another.
+func (h *host) wantHooks(program, never string) {
+	h.Helper()
+	tree := h.fileTree()
+	for _, path := range []string{podmanconf.UsrHooksDir + "/berth.json", podmanconf.EtcHooksDir + "/berth.json", "/etc/cdi/berth.json"} {
+		if text := tree[path]; !strings.Contains(text, program) || strings.Contains(text, never) {
+			h.Errorf("%s names another program than %s: %s", path, program, text)
+		}
 	}
 }
 

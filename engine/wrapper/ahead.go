@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"berth/engine/program"
 )
 
 // probedName is the file in STATE/state that a prober writes to, and probedFor is the time
@@ -18,11 +20,11 @@ const (
 // while the runtime creates the container. The prober reads the annotations in config.json. It
 // changes no container, so an error does not matter: the hook then probes itself.
 func (c *Call) startProber(config string) {
-	program, err := findHook()
+	path, err := findHook()
 	if err != nil || !needsProber(c.Own.stateDir()) {
 		return
 	}
-	_, _ = syscall.ForkExec(program, []string{hookName, "ahead", c.Own.Config, c.Own.State, config}, &syscall.ProcAttr{
+	_, _ = syscall.ForkExec(path, []string{program.Hook, "ahead", c.Own.Config, c.Own.State, config}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []uintptr{}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 }

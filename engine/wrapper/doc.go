@@ -11,7 +11,7 @@
 // [AtStart]), create leaves a note, and start runs berth-hook before it executes the
 // runtime.
 //
-// It runs for every container, so it uses only Go's library and x/sys: it reads neither
+// It runs for every container, so it uses only Go's library, x/sys and engine/program: it reads neither
 // berth's configuration nor an annotation's value, which berth-hook validates. From the
 // environment it uses only PATH; the runtime gets it unchanged.
 package wrapper

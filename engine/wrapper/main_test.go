@@ -13,8 +13,8 @@ import (
 	"berth/internal/testnet"
 )
 
-// program is berth-runtime, built once.
-var program string
+// builtRuntime is berth-runtime, built once.
+var builtRuntime string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "berth-runtime")
-		build := exec.Command("go", "build", "-ldflags", "-X main.version=v9", "-o", program, "berth/cmd/berth-runtime")
+		builtRuntime = filepath.Join(dir, "berth-runtime")
+		build := exec.Command("go", "build", "-ldflags", "-X main.version=v9", "-o", builtRuntime, "berth/cmd/berth-runtime")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build berth-runtime: %v: %s\n", err, out)
 			return 1
@@ -61,7 +61,7 @@ func newPlace(t *testing.T) *place {
 	for _, d := range []string{p.bin, p.path, p.bundle} {
 		must(t, os.Mkdir(d, 0o755))
 	}
-	must(t, os.Link(program, p.runtime()))
+	must(t, os.Link(builtRuntime, p.runtime()))
 	p.script(t, filepath.Join(p.bin, "berth-hook"), fakeHook)
 	p.script(t, filepath.Join(p.path, "runc"), fakeRuntime)
 	return p

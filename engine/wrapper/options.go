@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"berth/engine/program"
 )
 
 // ownPrefix begins berth's flags.
@@ -107,7 +109,7 @@ const defaultState = "/run/berth"
 
 // hookArgs returns the arguments of berth-hook for a stage.
 func (o *Options) hookArgs(stage string) []string {
-	args := []string{hookName}
+	args := []string{program.Hook}
 	for _, dir := range []struct{ flag, value string }{
 		{"--config", o.Config}, {"--state", o.State}, {"--bpffs", o.BPFFS},
 	} {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"berth/engine/program"
 )
 
 // runtimes lists the runtimes searched on PATH, in this order.
@@ -91,9 +93,9 @@ func findHook() (string, error) {
 	if self, err = filepath.EvalSymlinks(self); err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
-	path := filepath.Join(filepath.Dir(self), hookName)
+	path := filepath.Join(filepath.Dir(self), program.Hook)
 	if err := checkProgram(path); err != nil {
-		return "", fmt.Errorf("find %s beside berth-runtime: %q: %w", hookName, path, err)
+		return "", fmt.Errorf("find %s beside berth-runtime: %q: %w", program.Hook, path, err)
 	}
 	return path, nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"berth/engine/program"
 )
 
 // hookTimeout is the time in seconds after which the runtime kills the hook, whose own
@@ -155,25 +157,26 @@ func (c *Call) changeOf(s *spec, annotated, late bool) (*configChange, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := findHook()
+	path, err := findHook()
 	if err != nil {
 		return nil, err
 	}
+	path = program.Beside(path)
 	var changed configChange
 	var added []stagedHook
 	switch {
 	case late && len(there) > 0:
 		changed.atStart = there
 	case late:
-		changed.atStart = []hook{c.hookEntry(program, createRuntime)}
+		changed.atStart = []hook{c.hookEntry(path, createRuntime)}
 	case len(there) == 0:
-		added = append(added, stagedHook{createRuntime, c.hookEntry(program, createRuntime)})
+		added = append(added, stagedHook{createRuntime, c.hookEntry(path, createRuntime)})
 	}
 	if !late {
 		takeOut = nil
 	}
 	if !releases {
-		added = append(added, stagedHook{poststop, c.hookEntry(program, poststop)})
+		added = append(added, stagedHook{poststop, c.hookEntry(path, poststop)})
 	}
 	if len(added)+len(takeOut) > 0 {
 		changed.text, err = s.withHooks(h, added, takeOut)
@@ -181,9 +184,9 @@ func (c *Call) changeOf(s *spec, annotated, late bool) (*configChange, error) {
 	return &changed, err
 }
 
-// hookEntry returns the entry of berth-hook in a stage.
-func (c *Call) hookEntry(program, stage string) hook {
-	return hook{Path: program, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
+// hookEntry returns the entry of berth-hook or its client in a stage.
+func (c *Call) hookEntry(path, stage string) hook {
+	return hook{Path: path, Args: c.Own.hookArgs(stage), Env: hookEnv, Timeout: hookTimeout}
 }
 
 // annotatedKeys returns the keys of berth's annotations. The runtime reports a text that is not

@@ -149,6 +149,36 @@ func TestAddsItself(t *testing.T) {
 	}
 }
 
+// TestAddsTheClient requires that the client is added if it is beside berth-hook, once, and that the
+// prober is berth-hook in any case.
+func TestAddsTheClient(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	client := filepath.Join(p.bin, "berth-hook-client")
+	p.script(t, client, "exit 1\n")
+	run := filepath.Join(p.dir, "run")
+	must(t, os.MkdirAll(filepath.Join(run, "state"), 0o700))
+	p.write(t, annotatedSpec)
+	want := map[string][]hook{}
+	for _, stage := range []string{"createRuntime", "poststop"} {
+		entry := p.entry("--state", run, stage)
+		entry.Path = client
+		want[stage] = []hook{entry}
+	}
+	for range 2 {
+		p.runWrapper(t, "create", "x").becameRuntime(t, p, "create x")
+		if d := cmp.Diff(want, p.hooksOf(t)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	}
+	if text := p.probed(t); !strings.Contains(text, p.bin+"/berth-hook ahead") {
+		t.Errorf("the prober is %q", text)
+	}
+	must(t, os.Remove(filepath.Join(p.bin, "berth-hook")))
+	p.write(t, annotatedSpec)
+	p.runWrapper(t, "create", "x").requireRefused(t, "berth-hook", p.bin)
+}
+
 func TestConfigOfCrun(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
+
+	"berth/engine/program"
 )
 
 // prefix begins berth's annotations: specs.Prefix. A test compares them.
@@ -68,9 +69,6 @@ const (
 	poststop      = "poststop"
 )
 
-// hookName is the file name of the hook's program, by which it is recognized.
-const hookName = "berth-hook"
-
 // A hook is an entry of a stage.
 type hook struct {
 	Path    string   `json:"path"`
@@ -130,11 +128,11 @@ func (h *hooks) stageEntries(text []byte, name string) (at value, entries []valu
 	return at, entries, nil
 }
 
-// isOurs reports whether an entry runs berth-hook: written by hand, by a hooks.d directory, by
+// isOurs reports whether an entry runs berth-hook or its client: written by hand, by a hooks.d directory, by
 // CDI, or by an earlier run of the wrapper.
 func isOurs(text []byte, entry value) (one hook, ours bool) {
 	err := json.Unmarshal(entry.textIn(text), &one)
-	return one, err == nil && filepath.Base(one.Path) == hookName
+	return one, err == nil && program.IsHook(one.Path)
 }
 
 // hasBerth reports whether one of the stages runs berth-hook already.

@@ -123,9 +123,18 @@ func TestNotesOnlyItsOwn(t *testing.T) {
 // TestTakesHooksOver requires that berth's existing hooks, of a hooks.d directory or CDI, run
 // at the start instead, as they were written.
 func TestTakesHooksOver(t *testing.T) {
-	t.Parallel()
+	for _, name := range []string{"berth-hook", "berth-hook-client"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			takeHooksOver(t, name)
+		})
+	}
+}
+
+func takeHooksOver(t *testing.T, name string) {
+	t.Helper()
 	p := newPlace(t)
-	own := filepath.Join(p.bin, "berth-hook")
+	own := filepath.Join(p.bin, name)
 	p.write(t, strings.ReplaceAll(`{"hooks":{"prestart":[{"path":"/first"},{"path":"HOOK","args":["berth-hook","--network","lan"],"env":["A=b"]}],
 		"createRuntime":[{"path":"HOOK"}],"poststop":[{"path":"HOOK"}]}}`, "HOOK", own))
 	must(t, os.WriteFile(filepath.Join(p.dir, "state"), []byte(createdState), 0o644))

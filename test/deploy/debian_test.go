@@ -61,7 +61,7 @@ func TestTheDebianPackage(t *testing.T) {
 		command(t, "sh", "-n", filepath.Join(root, "DEBIAN", script))
 	}
 	samples := command(t, "grep", "-rh", "bin/berth", root+"/usr/lib/systemd", root+"/usr/share/containers", root+"/usr/share/doc/berth/examples/docker")
-	if strings.Contains(samples, "/usr/local") || !strings.Contains(samples, "ExecStart=/usr/bin/berthd\n") || !strings.Contains(samples, `"/usr/bin/berth-hook"`) {
+	if strings.Contains(samples, "/usr/local") || !strings.Contains(samples, "ExecStart=/usr/bin/berthd\n") || !strings.Contains(samples, `"/usr/bin/berth-hook-client"`) {
 		t.Errorf("samples name programs elsewhere:\n%s", samples)
 	}
 	if page := command(t, "zcat", root+"/usr/share/man/man8/berthd.8.gz"); !strings.Contains(page, `\-metrics`) {

@@ -13,14 +13,14 @@ func remove(m *machine) {
 	if !strings.Contains(out, "without the interface") {
 		m.errorf("the removal does not say that containers start without their interfaces")
 	}
-	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd",
+	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd", "/run/berth/hook.sock",
 		"/etc/containers/containers.conf.d/99-berth.conf"} {
 		if _, err := os.Lstat(path); err == nil {
 			m.errorf("%s is left", path)
 		}
 	}
-	if state := m.property(unit, "ActiveState"); state != "inactive" {
-		m.errorf("the agent is %s", state)
+	for _, unit := range []string{unit, hookSocket, hookService} {
+		m.wantProperty(unit, "ActiveState", "inactive")
 	}
 	if m.hasPodman() {
 		m.ping("web", 2)

@@ -29,7 +29,7 @@ var long = []string{"leases", "suspend", "leases-after-boot", "heal"}
 var (
 	full = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
-		{"containers", containers},
+		{"resident", resident}, {"containers", containers}, {"served", served},
 		{"journal", journal}, {"killed", killed}, {"frozen", frozen}, {"upgrade", upgrade},
 		{"leases", leases}, {"suspend", suspend},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"restart-machine", restartMachine},
@@ -42,7 +42,7 @@ var (
 	}
 	units = []step{
 		{"boot", boot}, {"install", install}, {"sandbox", sandbox}, {"plugin", plugin}, {"web", web}, {"driver", driver},
-		{"killed", killed}, {"leases", leases}, {"suspend", suspend},
+		{"resident", resident}, {"killed", killed}, {"leases", leases}, {"suspend", suspend},
 		{"reload", reload}, {"metrics-socket", metricsSocket}, {"reboot", rebootAgain},
 		{"leases-after-boot", leasesAfterBoot}, {"heal", heal}, {"remove", remove}, {"purge", purge},
 	}

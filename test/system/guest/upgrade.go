@@ -10,7 +10,7 @@ import (
 )
 
 // upgrade: another version takes over while a container sends, and every frame is
-// counted once.
+// counted once. The resident hook is of the new version, and its socket was open all the time.
 func upgrade(m *machine) {
 	type result struct {
 		out string
@@ -24,7 +24,9 @@ func upgrade(m *machine) {
 	}()
 	before := m.endpoint("web").Counters.Transmit.Total().Packets
 	m.eventually("the first pings", func() bool { return m.endpoint("web").Counters.Transmit.Total().Packets > before })
-	old := m.property(unit, "MainPID")
+	m.startResident()
+	old, oldHook := m.property(unit, "MainPID"), m.property(hookService, "MainPID")
+	opened := m.property(hookSocket, "ActiveEnterTimestampMonotonic")
 	m.runCommand("dpkg", "-i", "/payload/new.deb")
 	r := <-done
 	if r.err != nil || !strings.Contains(r.out, fmt.Sprintf("%d packets received", count)) {
@@ -33,6 +35,12 @@ func upgrade(m *machine) {
 	if m.property(unit, "MainPID") == old {
 		m.errorf("the agent of the old version runs on")
 	}
+	m.wantProperty(hookSocket, "ActiveEnterTimestampMonotonic", opened)
+	m.wantProperty(hookService, "ActiveState", "active")
+	if m.property(hookService, "MainPID") == oldHook {
+		m.errorf("the resident hook of the old version runs on")
+	}
+	m.attachServed("upgraded")
 	m.wantRunning("0") // systemd's count starts again at a manual start
 	m.exact("web")
 }

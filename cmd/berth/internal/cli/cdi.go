@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"berth/engine/cdi"
-	"berth/engine/entry"
 	"berth/engine/install"
+	"berth/engine/program"
 	"berth/specs"
 )
 
@@ -39,7 +39,7 @@ func generateDevices(env *Env, dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, cdi.File)
-	left, err := install.WriteDevices(path, filepath.Join(bin, entry.Program), dirs)
+	left, err := install.WriteDevices(path, program.Beside(filepath.Join(bin, program.Hook)), dirs)
 	if err != nil {
 		return env.asRoot(err)
 	}

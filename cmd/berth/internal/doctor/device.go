@@ -13,8 +13,8 @@ import (
 
 	"berth/check"
 	"berth/engine/cdi"
-	"berth/engine/entry"
 	"berth/engine/install"
+	"berth/engine/program"
 )
 
 // deviceDir is CDI's directory of devices that need not outlive the host's run. All engines that
@@ -59,7 +59,7 @@ func (t *trial) takesDevices(e engine) bool {
 // writeDevice writes the trial's device, and returns a function that removes it. Until then no other
 // process tries a device.
 func (t *trial) writeDevice(ctx context.Context) (remove func() error, err error) {
-	text, _, err := cdi.Generate([]string{t.id}, filepath.Join(t.Bin, entry.Program), t.Dirs)
+	text, _, err := cdi.Generate([]string{t.id}, program.Beside(filepath.Join(t.Bin, program.Hook)), t.Dirs)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 
 	"berth/check"
 	"berth/engine/install"
+	"berth/engine/program"
 	"berth/internal/config"
 	"berth/internal/engineversion"
 )
@@ -81,7 +82,7 @@ func Engines() (names []string) {
 // Examine reports for each installed engine, or for the named ones, its version, and whether
 // it uses berth.
 func (d *Doctor) Examine(named []string) []check.Line {
-	lines := []check.Line{d.checkPrograms()}
+	lines := []check.Line{d.checkPrograms(), d.checkResident()}
 	configured := d.Check.Engines()
 	here := 0
 	for _, e := range engines {
@@ -209,12 +210,21 @@ func (d *Doctor) checkInstalled(name, subject string) (check.Line, bool) {
 			"correct this, then run `berth install --engine "+name+"`", "%v", err), true
 	}
 	var paths []string
+	moves := false
 	for _, f := range p.Changed() {
-		paths = append(paths, f.Path)
+		if f.MovesToClient() {
+			moves = true
+		} else {
+			paths = append(paths, f.Path)
+		}
 	}
 	if len(paths) > 0 {
 		return newLine(subject, "configured", check.Warn, "`"+p.Command()+"`", "changed since the installation: %s",
 			strings.Join(paths, ", ")), true
+	}
+	if moves {
+		return newLine(subject, "configured", check.Pass, "`"+p.Command()+"`", "as installed, with %s; %s starts faster, "+
+			"and is used after another installation", program.Hook, program.Client), true
 	}
 	return newLine(subject, "configured", check.Pass, "", "as installed: %s", p.Command()), true
 }

@@ -28,7 +28,7 @@ func newDoctor(t *testing.T, programs ...string) *Doctor {
 		Version: func(program string) (engineversion.Version, error) { return engineversion.Parse("version 28.2.2") },
 	}
 	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
-	for _, name := range append(programs, "berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker", "runc") {
+	for _, name := range append(programs, "berth-hook", "berth-hook-client", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker", "runc") {
 		d.writeFile(t, "usr/bin/"+name, "")
 	}
 	return d
@@ -152,7 +152,7 @@ func TestLookReportsNRIAndCDI(t *testing.T) {
 func TestPageShowsDoctor(t *testing.T) {
 	d := newDoctor(t, "podman", "containerd", "ctr", "crun")
 	d.Bin = filepath.Join(d.Root, "usr/local/bin")
-	for _, name := range []string{"berth-hook", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
+	for _, name := range []string{"berth-hook", "berth-hook-client", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker"} {
 		d.writeFile(t, "usr/local/bin/"+name, "")
 	}
 	d.Version = func(program string) (engineversion.Version, error) {
@@ -177,6 +177,7 @@ func TestPageShowsDoctor(t *testing.T) {
 		}
 		return output{}, nil
 	}
+	d.listen(t)
 	var all []check.Line
 	lines := append(d.Examine(nil), d.Try(t.Context(), nil)...)
 	for _, subject := range []string{"berth", "podman", "containerd"} {
