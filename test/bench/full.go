@@ -57,7 +57,8 @@ func fillCNI(dir string, subnet netip.Prefix) error {
 	return os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte(last.String()), 0o600)
 }
 
-// crowded returns the variants of both peers that already hold many leases.
+// crowded returns the variants of both peers that already hold many leases. It starts a service, because
+// a service has one directory of state; the host's processes end with the bench.
 func crowded(host *lab.Host) ([]peer, error) {
 	subnet := netip.MustParsePrefix("198.18.0.0/15") // RFC 2544: for benchmarks
 	full := *host
@@ -67,5 +68,8 @@ func crowded(host *lab.Host) ([]peer, error) {
 		os.MkdirAll(filepath.Join(full.Config, "networks.d"), 0o755),
 		full.Network("lan", berthNetwork(subnet, 0)),
 		fillBerth(&full, subnet), fillCNI(cni, subnet))
-	return []peer{newBerth(berthCrowded, &full, onLAN), newCNI(cniCrowded, pluginDir, cni, subnet)}, err
+	if err == nil {
+		_, err = full.StartHookService()
+	}
+	return []peer{newClient(berthCrowded, &full, onLAN), newCNI(cniCrowded, pluginDir, cni, subnet)}, err
 }

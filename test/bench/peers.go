@@ -35,7 +35,7 @@ type command struct {
 const (
 	berthClient  = "berth-hook-client"
 	berthAlone   = "berth-hook"
-	berthCrowded = "berth-hook, crowded"
+	berthCrowded = "berth-hook-client, crowded"
 	berthProbing = "berth-hook, probing"
 	cniAlone     = "CNI macvlan+host-local"
 	cniNewest    = "CNI macvlan+host-local, newest release"
