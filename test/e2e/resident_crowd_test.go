@@ -13,10 +13,13 @@ import (
 	"berth/test/lab"
 )
 
+// killedServices are the engines of TestServiceKilled.
+var killedServices = []string{"runc", "crun", "containerd"}
+
 // TestServiceKilled kills the service again and again, each time during a request, while 20 containers
 // start and while they end. No start fails, and nothing is left. There is no agent that would clean up.
 func TestServiceKilled(t *testing.T) {
-	for _, name := range []string{"runc", "crun", "containerd"} {
+	for _, name := range killedServices {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			must(t, s.Network("lan", strings.Replace(lanNetwork, `conflict_timeout = "0"`, `conflict_timeout = "200ms"`, 1)))

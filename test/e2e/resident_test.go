@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,7 +39,9 @@ func served(start engineOf) engineOf {
 		s.useClient(t)
 		s.startService(t)
 		t.Cleanup(func() {
-			if n, runs := s.served(t), s.hookRuns(t); n == 0 || len(runs) > n {
+			n, runs := s.served(t), s.hookRuns(t)
+			t.Logf("the service served %d runs, and %d were not", n, len(runs))
+			if n == 0 || len(runs) > n {
 				t.Errorf("the service served %d runs; beside it berth-hook ran as %q", n, runs)
 			}
 		})
@@ -168,6 +171,7 @@ func TestServiceReportsAlike(t *testing.T) {
 				t.Errorf("beside the service berth-hook ran as %q", runs)
 			}
 			s.HookProgram = ""
+			must(t, os.Remove(filepath.Join(s.Bin, lab.HookClient)))
 			if p, ok := e.(*lab.Podman); ok {
 				must(t, p.Setup())
 			}
@@ -181,3 +185,42 @@ func TestServiceReportsAlike(t *testing.T) {
 // varying matches the parts of an engine's error that differ between two starts: times, IDs of
 // containers, and the end of the client's name.
 var varying = regexp.MustCompile(`time="[^"]*"|[0-9a-f]{64}|-client\b`)
+
+// TestServiceRootless runs the hook as an engine without root does: in a namespace of users, as a user who
+// cannot open the service's socket, and as one whom the service refuses. berth-hook runs, and prints the
+// same as without a service.
+func TestServiceRootless(t *testing.T) {
+	t.Parallel()
+	s := newServedSite(t)
+	s.useClient(t)
+	s.startService(t)
+	must(t, os.WriteFile(s.runsFile(), nil, 0o666))
+	must(t, os.Chmod(s.runsFile(), 0o666))
+	for name, as := range map[string][]string{
+		"another user": {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "--user", "--map-root-user"},
+		"root":         {"unshare", "--user", "--map-root-user"},
+	} {
+		run := func(program string) string {
+			args := slices.Concat(as, []string{filepath.Join(s.Bin, program)}, s.Flags(), []string{"createRuntime"})
+			cmd := s.Command(context.Background(), args[0], args[1:]...)
+			cmd.Stdin = strings.NewReader(`{"ociVersion":"1.0.2","id":"x","status":"creating","pid":1,"annotations":{"berth/networks":"lan"}}`)
+			_, err := lab.Terminal(cmd)
+			if err == nil {
+				t.Fatalf("%s: %s attaches a container", name, program)
+			}
+			return varying.ReplaceAllString(err.Error(), "")
+		}
+		runs := len(s.hookRuns(t))
+		byClient := run(lab.HookClient)
+		if len(s.hookRuns(t)) != runs+1 {
+			t.Errorf("%s: berth-hook ran as %q", name, s.hookRuns(t)[runs:])
+		}
+		if alone := run("berth-hook"); alone != byClient {
+			t.Errorf("%s: by the client:\n%s\nby berth-hook:\n%s", name, byClient, alone)
+		}
+		t.Logf("%s: %s", name, byClient)
+	}
+	if n := s.served(t); n != 0 {
+		t.Errorf("the service did %d runs", n)
+	}
+}

@@ -29,14 +29,14 @@ type engine struct {
 var both = []string{"forky", "trixie"}
 
 var engines = []engine{
-	{name: "docker", suites: both, tests: `^TestDocker|^TestEngine.*$/^docker`},
+	{name: "docker", suites: both, tests: `^TestDocker|^Test(Engine|Service).*$/^docker`},
 	{name: "docker-network", suites: []string{"forky"}, tests: `^TestNetworkOfDocker`},
 	{name: "docker-network-old", suites: []string{"trixie"}, tests: `^TestNetworkOfOldDocker|^TestNetworkOfDockerRefused`},
 	{name: "containerd", suites: both,
-		tests: `^TestInstalledContainerd$|^TestContainerd|^TestEngine.*$/^(ctr|containerd)`},
-	{name: "podman", suites: both, tests: `^TestPodman|^TestEngine.*$/^podman|^TestInstall$`},
-	{name: "runtimes", suites: both, tests: `^TestEngine.*$/^(runc|crun)`},
-	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^TestEngine.*$/^nerdctl`,
+		tests: `^TestInstalledContainerd$|^TestContainerd|^Test(Engine|Service).*$/^(ctr|containerd)`},
+	{name: "podman", suites: both, tests: `^TestPodman|^Test(Engine|Service).*$/^podman|^TestInstall$`},
+	{name: "runtimes", suites: both, tests: `^Test(Engine|Service).*$/^(runc|crun)`},
+	{name: "nerdctl", suites: []string{"forky"}, tests: `^TestNerdctl|^Test(Engine|Service).*$/^nerdctl`,
 		tools: []string{"nerdctl"}},
 	{name: "cri", suites: both, tests: `^TestCRI`, tools: []string{"crictl"}},
 	// CRI-O 1.34.0 has no validator of plugins.
