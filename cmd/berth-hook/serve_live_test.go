@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ type served struct {
 	dir, state, parent string
 	lan                *testnet.NS // the other end of the parent's wire
 	service            *exec.Cmd
+	killed             int          // how often killDuring killed the service
 	log                bytes.Buffer // of the service, after it has ended
 }
 
@@ -53,8 +55,11 @@ func (s *served) startService() {
 	if err := s.service.Start(); err != nil {
 		s.Fatal(err)
 	}
-	testnet.Eventually(s, "the service listens", func() bool {
-		_, err := os.Stat(filepath.Join(s.state, resident.SocketName))
+	testnet.Eventually(s, "the service listens", func() bool { // a killed one leaves its socket
+		conn, err := net.Dial("unix", filepath.Join(s.state, resident.SocketName))
+		if err == nil {
+			conn.Close()
+		}
 		return err == nil
 	})
 }
@@ -83,12 +88,16 @@ func (s *served) attach(id string, there *testnet.NS) *exec.Cmd {
 	return hookIn(s.T, s.client, s.dir, s.state, id, there)
 }
 
-// release runs the client as the hook of a container that has ended.
-func (s *served) release(id string) {
-	s.Helper()
+// poststop is a run of the client as the hook of a container that has ended.
+func (s *served) poststop(id string) *exec.Cmd {
 	cmd := exec.Command(s.client, "--config", s.dir, "--state", s.state, "--bpffs", s.dir+"/none", "poststop")
 	cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":"/"}`, id))
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+	return cmd
+}
+
+func (s *served) release(id string) {
+	s.Helper()
+	if out, err := s.poststop(id).CombinedOutput(); err != nil || len(out) > 0 {
 		s.Errorf("release of %q: %v: %s", id, err, out)
 	}
 }
