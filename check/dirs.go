@@ -2,11 +2,12 @@ package check
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/config"
 )
 
 // File is a file or directory that root trusts.
@@ -27,11 +28,10 @@ type Directories struct {
 }
 
 func (c *Checker) gatherDirs() Directories {
-	config := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"),
-		filepath.Join(c.Dirs.Config, "networks.d")}
-	more, _ := filepath.Glob(filepath.Join(c.Dirs.Config, "networks.d", "*.toml")) // the pattern is well formed
+	files := []string{c.Dirs.Config, filepath.Join(c.Dirs.Config, "berth.toml"), config.NetworksDir(c.Dirs.Config)}
+	more, _ := filepath.Glob(config.NetworkFile(c.Dirs.Config, "*")) // the pattern is well formed
 	d := Directories{StateFS: filesystemOf(c.Dirs.State)}
-	for _, path := range append(config, more...) {
+	for _, path := range append(files, more...) {
 		d.Config = append(d.Config, examineFile(path))
 	}
 	for _, path := range []string{c.Dirs.State, filepath.Join(c.Dirs.State, "state")} {
@@ -50,7 +50,7 @@ func examineFile(path string) File {
 	}
 	if f.Exists, f.Err = true, err; err == nil {
 		f.Link = link.Mode&unix.S_IFMT == unix.S_IFLNK
-		f.Unsafe = unsafeReason(&st)
+		f.Unsafe = config.UnsafeReason(path, &st)
 		f.Exec = st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
 	}
 	return f
@@ -65,18 +65,6 @@ func examineAbove(path string) File {
 		f.Unsafe = ""
 	}
 	return f
-}
-
-// unsafeReason returns why other users than root could change a file, or create one in a
-// directory.
-func unsafeReason(st *unix.Stat_t) string {
-	switch {
-	case st.Uid != 0:
-		return fmt.Sprintf("belongs to user %d", st.Uid)
-	case st.Mode&0o022 != 0:
-		return fmt.Sprintf("has mode %04o", st.Mode&0o7777)
-	}
-	return ""
 }
 
 // judgeDirs checks directories by the rules of hook and agent.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,9 @@ import (
 func Network(dir, name string) (*specs.Network, error) {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return nil, err
+	}
+	if err := checkDirs(dir); err != nil {
+		return nil, fmt.Errorf("network %q: %w", name, err)
 	}
 	path := NetworkFile(dir, name)
 	data, err := readRegular(path)
@@ -37,6 +41,9 @@ func Network(dir, name string) (*specs.Network, error) {
 // Networks reads all of DIR/networks.d, sorted by name. For each file that cannot
 // be used it returns an error that names it, beside the usable networks.
 func Networks(dir string) ([]*specs.Network, []error) {
+	if err := checkDirs(dir); err != nil {
+		return nil, []error{fmt.Errorf("networks: %w", err)}
+	}
 	names, err := Names(dir)
 	if err != nil {
 		return nil, []error{err}
@@ -55,6 +62,9 @@ func Networks(dir string) ([]*specs.Network, []error) {
 	}
 	return all, errs
 }
+
+// checkDirs checks the configuration directory and its networks.d.
+func checkDirs(dir string) error { return cmp.Or(checkDir(dir), checkDir(NetworksDir(dir))) }
 
 // namedError adds the file's path to an error about its name.
 func namedError(dir, name string, err error) error {

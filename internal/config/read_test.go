@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
+	"berth/specs"
 )
 
 // A file of another program must not stop a container's start.
@@ -113,6 +114,82 @@ func TestRefusesFilesOfOthers(t *testing.T) {
 			wantUnsafe(t, config, c.want, err)
 		})
 	}
+}
+
+// TestRefusesDirectoriesOfOthers: in a directory that others can write they can rename root's files.
+func TestRefusesDirectoriesOfOthers(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	for name, c := range map[string]struct {
+		change func(path string) error
+		want   string // "" if it is read
+	}{
+		"root's":           {func(path string) error { return os.Chmod(path, 0o700) }, ""},
+		"read by all":      {func(path string) error { return os.Chmod(path, 0o755) }, ""},
+		"of another group": {func(path string) error { return os.Chown(path, 0, 1000) }, ""},
+		"another's":        {func(path string) error { return os.Chown(path, 1000, 0) }, "belongs to user 1000"},
+		"group-writable":   {func(path string) error { return os.Chmod(path, 0o775) }, "has mode 0775"},
+		"world-writable":   {func(path string) error { return os.Chmod(path, 0o777) }, "has mode 0777"},
+		"sticky":           {func(path string) error { return unix.Chmod(path, 0o1777) }, "has mode 1777"},
+		"a link to root's": {moved, ""},
+		"a link to another's": {func(path string) error {
+			return errors.Join(os.Chown(path, 1000, 0), moved(path))
+		}, "belongs to user 1000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, unsafe := range []func(string) string{func(dir string) string { return dir }, NetworksDir} {
+				dir := filepath.Join(t.TempDir(), "berth")
+				writeText(t, NetworkFile(dir, "lan"), "parent = \"eth1\"\n")
+				path := unsafe(dir)
+				if err := c.change(path); err != nil {
+					t.Fatal(err)
+				}
+				_, err := Network(dir, "lan")
+				_, errs := Networks(dir)
+				wantUnsafe(t, path, c.want, err)
+				wantUnsafe(t, path, c.want, errors.Join(errs...))
+				wantUnsafe(t, path, c.want, Save(dir, &specs.Network{Name: "other", Parent: "eth1"}))
+				if path == dir {
+					_, err = Load(dir)
+					wantUnsafe(t, path, c.want, err)
+				}
+			}
+		})
+	}
+}
+
+// TestReadsAConfigMap reads a directory of mode 0777 on a read-only mount, as Kubernetes mounts a ConfigMap.
+func TestReadsAConfigMap(t *testing.T) {
+	t.Parallel()
+	testnet.Need(t, testnet.Root)
+	dir := filepath.Join(t.TempDir(), "berth")
+	networks := NetworksDir(dir)
+	if err := os.MkdirAll(networks, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", networks, "tmpfs", 0, "mode=0777"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(networks, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	writeText(t, NetworkFile(dir, "lan"), "parent = \"eth1\"\n")
+	_, err := Network(dir, "lan")
+	wantUnsafe(t, networks, "has mode 0777", err)
+	if err := unix.Mount("none", networks, "", unix.MS_REMOUNT|unix.MS_RDONLY, "mode=0777"); err != nil {
+		t.Fatal(err)
+	}
+	if all, errs := Networks(dir); len(all) != 1 || len(errs) > 0 {
+		t.Errorf("networks %v, %v", all, errs)
+	}
+}
+
+// moved moves a directory away and makes a link to it.
+func moved(path string) error {
+	return errors.Join(os.Rename(path, path+".of"), os.Symlink(path+".of", path))
 }
 
 func wantUnsafe(t *testing.T, path, want string, err error) {

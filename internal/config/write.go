@@ -29,6 +29,9 @@ func Save(dir string, n *specs.Network) error {
 	if err := os.MkdirAll(NetworksDir(dir), 0o755); err != nil {
 		return fmt.Errorf("network %q: %w", n.Name, err)
 	}
+	if err := checkDirs(dir); err != nil {
+		return fmt.Errorf("network %q: %w", n.Name, err)
+	}
 	path := NetworkFile(dir, n.Name)
 	err = writeNew(path, data)
 	if errors.Is(err, fs.ErrExist) {
