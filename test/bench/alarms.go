@@ -97,8 +97,7 @@ func falseAlarms(s *section, site *traffic.Site, rounds int, took time.Duration)
 	for i := range events {
 		if e := &events[i]; !kinds[e.Kind] {
 			kinds[e.Kind] = true
-			s.fact("The first false %s: at %s, %s %s to %s %s, %s, %s", e.Kind, e.Parent, e.Frame.Protocol, e.Frame.SourceIP,
-				e.Frame.DestinationIP, e.Detail, e.Certainty, e.Evidence)
+			s.fact("The first false %s: %s", e.Kind, traffic.AlarmText(e))
 		}
 	}
 	nameLeftOut(s, site)

@@ -20,7 +20,7 @@ const fewFrames = 1000
 func (s *Site) CheckQuiet(ctx context.Context) error {
 	events, counted, err := s.Alarms(ctx)
 	for i := range events {
-		err = errors.Join(err, fmt.Errorf("event %+v", events[i]))
+		err = errors.Join(err, errors.New("false alarm: "+AlarmText(&events[i])))
 	}
 	if len(counted) > 0 {
 		err = errors.Join(err, fmt.Errorf("violations are counted: %v", counted))
