@@ -48,9 +48,11 @@ func newServed(t *testing.T, network string) *served {
 	return s
 }
 
+// startService starts the service with the capabilities of its unit.
 func (s *served) startService() {
 	s.Helper()
-	s.service = exec.Command(s.hook, "serve", "--config", s.dir, "--state", s.state, "--bpffs", s.dir+"/none")
+	s.service = exec.Command("setpriv", "--no-new-privs", "--bounding-set", unitCapabilities(s.T),
+		s.hook, "serve", "--config", s.dir, "--state", s.state, "--bpffs", s.dir+"/none")
 	s.service.Stderr = &s.log
 	if err := s.service.Start(); err != nil {
 		s.Fatal(err)
@@ -62,6 +64,21 @@ func (s *served) startService() {
 		}
 		return err == nil
 	})
+}
+
+// unitCapabilities returns the capabilities of the service's unit, as setpriv(1) takes them.
+func unitCapabilities(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/systemd/berth-hook.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\nCapabilityBoundingSet=CAP_")
+	line, _, _ := strings.Cut(after, "\n")
+	if !found {
+		t.Fatal("the unit has no line CapabilityBoundingSet")
+	}
+	return "-all,+" + strings.ToLower(strings.ReplaceAll(line, " CAP_", ",+"))
 }
 
 // stopService ends the service as systemd does.
