@@ -16,7 +16,8 @@ func TestHooksDSample(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../deploy/hooks.d/berth.json")
 	must(t, err)
-	h := &lab.Host{Bin: "/usr/local/bin", Config: "/etc/berth", State: "/run/berth", BPFFS: "/sys/fs/bpf/berth"}
+	h := &lab.Host{Bin: "/usr/local/bin", Config: "/etc/berth", State: "/run/berth", BPFFS: "/sys/fs/bpf/berth",
+		HookProgram: lab.HookClient}
 	tested, err := h.HooksD()
 	must(t, err)
 	var got, want any

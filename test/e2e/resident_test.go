@@ -20,13 +20,16 @@ func init() {
 	lives = append(lives, "runc-served", "podman-served")
 }
 
-// clientEngines run the client of the resident berth-hook from a config.json or from hooks.d.
+// clientEngines run the client of the resident berth-hook from a config.json or from hooks.d, or by
+// berth-runtime, which finds it beside itself.
 var clientEngines = map[string]engineOf{
 	"runc":        runc(lab.Wrapper{}),
 	"crun":        crun,
 	"podman":      podman(lab.Wrapper{}),
 	"podman-crun": podmanWith("crun"),
 	"containerd":  containerd(lab.Wrapper{}),
+	"ctr-wrapped": containerd(lab.Wrapper{Runtime: "runc"}),
+	"crun-late":   runc(lab.Wrapper{Runtime: "crun", Late: true}),
 }
 
 func crun(_ *testing.T, s *site) lab.Engine {
