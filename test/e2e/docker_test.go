@@ -20,6 +20,7 @@ func init() {
 	engines["docker-bridge"] = func(t *testing.T, s *site) lab.Engine { return dockerWith(t, s, withBridge) }
 	lives = append(lives, "docker-late")
 	networkFirst["docker-bridge"] = false
+	clientEngines["docker-late"] = docker
 }
 
 // Options of dockerd, in addition to those of the lab.

@@ -34,7 +34,7 @@ func TestServiceKilled(t *testing.T) {
 			if kills < 3 || len(s.hookRuns(t)) == 0 {
 				t.Error("want some requests of each")
 			}
-			s.expectAttached(t, all)
+			s.expectAttached(t, len(all))
 			for _, c := range all {
 				if out, err := e.Exec(c.ID, "ip", "-o", "link"); err != nil || strings.Count(out, "\n") != 2 {
 					t.Errorf("container %s has the interfaces %s, %v, want lo and net1", c.ID, out, err)
@@ -100,7 +100,7 @@ func TestServiceCrowd(t *testing.T) {
 			before := s.snapshot(t)
 			all := s.sleepers(50)
 			atOnce(t, all, func(c lab.Container) error { _, err := e.Start(c); return err })
-			s.expectAttached(t, all)
+			s.expectAttached(t, len(all))
 			atOnce(t, all, func(c lab.Container) error { return e.Stop(c.ID) })
 			s.expectNothingLeft(t, before)
 			t.Logf("%d runs were served, and %d were not", s.served(t), len(s.hookRuns(t)))
@@ -136,20 +136,22 @@ func inLanes(t *testing.T, lanes int, all []lab.Container, do func(lab.Container
 	})
 }
 
-// expectAttached checks that each container has one attachment, an address that no other has, and that
-// there are no further leases of addresses.
-func (s *site) expectAttached(t *testing.T, all []lab.Container) {
+// expectAttached checks that a number of containers is attached, each with an address that no other has,
+// and that there are no further leases of addresses.
+func (s *site) expectAttached(t *testing.T, containers int) {
 	t.Helper()
 	of := make(map[netip.Addr]string)
-	for _, c := range all {
-		e := findEndpoint(t, s.ps(t), c.ID)
+	ids := make(map[string]bool)
+	all := s.ps(t)
+	for _, e := range all {
 		if e.Phase != specs.PhaseAttached || len(e.Addresses) != 1 {
 			t.Fatalf("berth ps shows %+v, want it attached with an address", e)
 		}
-		of[e.Addresses[0].Addr()] = c.ID
+		of[e.Addresses[0].Addr()] = e.ContainerID
+		ids[e.ContainerID] = true
 	}
-	if len(of) != len(all) || len(s.ps(t)) != len(all) {
-		t.Errorf("%d containers have %d addresses and %d attachments", len(all), len(of), len(s.ps(t)))
+	if len(all) != containers || len(of) != containers || len(ids) != containers {
+		t.Errorf("%d containers have %d attachments, of %d containers, with %d addresses", containers, len(all), len(ids), len(of))
 	}
 	for _, l := range s.held(t) {
 		if l.Addr.IsValid() && of[l.Addr] != l.Container {
