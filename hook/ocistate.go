@@ -2,8 +2,10 @@ package hook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -100,7 +102,11 @@ func parseState(data []byte) (*State, error) {
 		if err := checkRawID(data); err != nil {
 			return nil, specs.At("state", err)
 		}
-		if err := json.Unmarshal(data, state); err != nil {
+		err := json.Unmarshal(data, state)
+		if kind := new(json.UnmarshalTypeError); errors.As(err, &kind) {
+			err = fmt.Errorf("%s cannot be a value as %s", cmp.Or(kind.Field, "the state"), kind.Value)
+		}
+		if err != nil {
 			return nil, specs.Invalid("standard input", string(data), "the container's state as JSON (%v)", err)
 		}
 	}

@@ -19,9 +19,11 @@ func TestReadState(t *testing.T) {
 	for in, want := range map[string]string{
 		"":         `standard input "": want the container's state as JSON`,
 		"not json": `standard input "not json": want the container's state as JSON`,
-		"[1]":      `want the container's state as JSON`,
+		"[1]":      `want the container's state as JSON (the state cannot be a value as array)`,
 		"{}":       `state.id "": want a container's id of 1 to 255 bytes`,
 
+		`{"id":"web","pid":"7"}`:                     "want the container's state as JSON (pid cannot be a value as string)",
+		`{"id":"web","pid":7.0}`:                     "(pid cannot be a value as number 7.0)",
 		"{\"id\":\"web\xff\"}":                       "want a container's id of 1 to 255 bytes in UTF-8",
 		"{\"ID\":\"web\xfe\"}":                       "want a container's id of 1 to 255 bytes in UTF-8",
 		"{\"id\":\"a\",\"id\":\"\xfe\"}":             "want a container's id of 1 to 255 bytes in UTF-8",

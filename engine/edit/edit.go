@@ -53,7 +53,12 @@ func (f Format) language() language {
 
 // Decode returns the values of a file: strings, bools, numbers, lists as []any and tables
 // as map[string]any. An empty file has none.
-func (f Format) Decode(text string) (map[string]any, error) { return f.language().decodeText(text) }
+func (f Format) Decode(text string) (map[string]any, error) {
+	if strings.HasPrefix(text, "\xef\xbb\xbf") {
+		return nil, errors.New("the file begins with a byte order mark; save it without one, as plain UTF-8")
+	}
+	return f.language().decodeText(text)
+}
 
 // Set sets a value: a string, bool or []string, any value returned by Decode, or a
 // map[string]any of these, whose keys are set one by one if the table exists. It returns no

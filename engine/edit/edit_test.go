@@ -158,17 +158,22 @@ func TestWhatCannotBeEdited(t *testing.T) {
 		path   string
 		value  any
 		text   string
+		want   string
 	}{
-		"not TOML":             {TOML, "a", "x", "a = \n"},
-		"a value for a table":  {TOML, "a b", "x", "a = 1\n"},
-		"a table for a value":  {TOML, "a", "x", "[a]\nb = 1\n"},
-		"inside a table array": {TOML, "a b", "x", "[[a]]\nc = 1\n"},
-		"not JSON":             {JSON, "a", "x", "{,}"},
-		"a list":               {JSON, "a", "x", "[1]"},
-		"a JSON value":         {JSON, "a b", "x", "{\"a\": 1}"},
+		"not TOML":             {TOML, "a", "x", "a = \n", "line 1"},
+		"a value for a table":  {TOML, "a b", "x", "a = 1\n", "layout"},
+		"a table for a value":  {TOML, "a", "x", "[a]\nb = 1\n", "layout"},
+		"inside a table array": {TOML, "a b", "x", "[[a]]\nc = 1\n", "layout"},
+		"a byte order mark":    {TOML, "a", "x", "\ufeffa = 1\n", "byte order mark"},
+		"not JSON":             {JSON, "a", "x", "{,}", "line 1"},
+		"a list":               {JSON, "a", "x", "[1]", "another value than an object"},
+		"null":                 {JSON, "a", "x", "null", "another value than an object"},
+		"a JSON value":         {JSON, "a b", "x", "{\"a\": 1}", "layout"},
+		"a mark before JSON":   {JSON, "a", "x", "\ufeff{}", "byte order mark"},
 	} {
-		if got, _, err := c.format.Set(c.text, strings.Fields(c.path), c.value); err == nil {
-			t.Errorf("%s: no error, but %q", name, got)
+		got, _, err := c.format.Set(c.text, strings.Fields(c.path), c.value)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q in it; the file is %q", name, err, c.want, got)
 		}
 	}
 }

@@ -23,8 +23,9 @@ func (jsonLanguage) decodeText(text string) (map[string]any, error) {
 	if errors.As(err, &at) {
 		return nil, fmt.Errorf("line %d: %w", strings.Count(text[:at.Offset], "\n")+1, err)
 	}
-	if err == nil && values == nil {
-		err = errors.New("it is null, not an object")
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) || err == nil && values == nil {
+		return nil, errors.New("the file has another value than an object")
 	}
 	return values, err
 }
