@@ -18,16 +18,20 @@ import (
 
 // knowsInterfaces returns nil if the sibling program can find its interface's namespace on
 // this kernel, else the reason why not: it reads the namespace from the kernel's own
-// structures, by their names in the kernel's BTF.
-func knowsInterfaces() error {
+// structures, by their names in the kernel's BTF. cast is whether the kernel has bpf_rdonly_cast,
+// as those since Linux 6.2: the loader would look for it in the types of each module, and again for
+// each instruction that refers to it.
+func knowsInterfaces() (cast bool, reason error) {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
-		return fmt.Errorf("the kernel does not show its types: %w", err)
+		return false, fmt.Errorf("the kernel does not show its types: %w", err)
 	}
+	var function *btf.Func
+	cast = types.TypeByName(kfuncCast, &function) == nil
 	if !hasMember(types, "net", "net_cookie") {
-		return errors.New("the kernel's struct net has no net_cookie")
+		return cast, errors.New("the kernel's struct net has no net_cookie")
 	}
-	return features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel)
+	return cast, features.HaveProgramHelper(ebpf.SchedCLS, asm.FnProbeReadKernel)
 }
 
 // hasMember reports whether a structure has a member.

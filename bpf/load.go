@@ -164,7 +164,8 @@ type loaded struct {
 // others then do without the kernel's BTF, which they need to find headers inside tunnels
 // and the interfaces of a namespace.
 func assignObjects(spec *ebpf.CollectionSpec, into pins, c constants) (*loaded, error) {
-	noSibling := knowsInterfaces()
+	cast, noSibling := knowsInterfaces()
+	c.noCast = c.noCast || !cast
 	if c.noTypes {
 		noSibling = errors.New("the programs are loaded without the kernel's BTF")
 	}
