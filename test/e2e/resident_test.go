@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/hook"
 	"berth/test/lab"
@@ -111,7 +113,8 @@ func (s *site) served(t *testing.T) int {
 }
 
 // TestServiceComesAndGoes starts and ends a container of each engine without a service, with one, and
-// with one that was killed. It is not parallel, so that a service accepts each request within 100 ms.
+// with one that was killed. A busy machine may let one of the four clients wait for the service for more
+// than 100 ms, after which it runs berth-hook.
 func TestServiceComesAndGoes(t *testing.T) {
 	for name, start := range clientEngines {
 		t.Run(name, func(t *testing.T) {
@@ -129,10 +132,15 @@ func TestServiceComesAndGoes(t *testing.T) {
 					t.Errorf("%s: no berth-hook ran", what)
 				}
 			}
+			late := 0
 			byService := func(what string, do func()) {
 				runs, served := len(s.hookRuns(t)), s.served(t)
 				do()
-				if all := s.hookRuns(t); len(all) != runs || s.served(t) == served {
+				all := s.hookRuns(t)
+				if len(all) == runs && s.served(t) > served {
+					return
+				}
+				if late++; late > 1 {
 					t.Errorf("%s: the service did %d runs, and berth-hook ran as %q", what, s.served(t)-served, all[runs:])
 				}
 			}
@@ -169,10 +177,15 @@ func TestServiceReportsAlike(t *testing.T) {
 				}
 				return varying.ReplaceAllString(err.Error(), "")
 			}
-			byService := refuse()
-			if runs := s.hookRuns(t); len(runs) != 0 {
-				t.Errorf("beside the service berth-hook ran as %q", runs)
-			}
+			var byService string
+			must(t, lab.Eventually(10*time.Second, func() error { // a busy machine may let the client wait too long
+				runs := len(s.hookRuns(t))
+				byService = refuse()
+				if more := s.hookRuns(t)[runs:]; len(more) > 0 {
+					return fmt.Errorf("beside the service berth-hook ran as %q", more)
+				}
+				return nil
+			}))
 			s.HookProgram = ""
 			must(t, os.Remove(filepath.Join(s.Bin, lab.HookClient)))
 			if p, ok := e.(*lab.Podman); ok {
