@@ -136,6 +136,7 @@ func TestCRIHandler(t *testing.T) {
 	n.runUnattached(t)
 	n.cri.Handler = "berth"
 	n.runUnattached(t)
+	n.startService(t) // berth install has named its client
 	for _, shared := range []bool{false, true} {
 		n.cri.SharedPID = shared
 		n.runHandled(t, "handled")
@@ -147,6 +148,9 @@ func TestCRIHandler(t *testing.T) {
 	if hasCRIO() { // its file in hooks.d attaches the pods of other handlers
 		n.cri.Handler = ""
 		n.runHandled(t, "hooked")
+	}
+	if got, want := n.served(t), 5; got < want { // each pod is attached and released, and one is refused
+		t.Errorf("the service did %d runs, want %d", got, want)
 	}
 
 	_, err = n.Berth("uninstall", "--engine", n.cri.Name())

@@ -21,6 +21,7 @@ func init() {
 	lives = append(lives, "docker-late")
 	networkFirst["docker-bridge"] = false
 	clientEngines["docker-late"] = docker
+	killedServices = append(killedServices, "docker-late")
 }
 
 // Options of dockerd, in addition to those of the lab.

@@ -16,6 +16,7 @@ func init() {
 	engines["nerdctl-wrapped"] = func(t *testing.T, s *site) lab.Engine { return nerdctl(t, s) }
 	lives = append(lives, "nerdctl-wrapped")
 	networkFirst["nerdctl-wrapped"] = false
+	clientEngines["nerdctl-wrapped"] = engines["nerdctl-wrapped"]
 }
 
 func nerdctl(t *testing.T, s *site) *lab.Nerdctl {
