@@ -32,7 +32,8 @@ func FailedTests(all []Result) []string {
 
 // Second returns the -test.run of the second run of a test binary that ended with a status:
 // the tests that failed, if they are at most again, or "" for all tests if the binary ended
-// before them, for example by a panic. It returns false if there is no second run.
+// before them, for example by a panic. Of a test whose subtests failed, only these run: the first
+// run may have chosen some of them. It returns false if there is no second run.
 func Second(status int, all []Result, again int) (pattern string, ok bool) {
 	switch failed := FailedTests(all); {
 	case status == 0 || again == 0:
@@ -40,8 +41,28 @@ func Second(status int, all []Result, again int) (pattern string, ok bool) {
 	case status != testsFailed:
 		return "", true
 	default:
-		return Pattern(failed), len(failed) > 0 && len(failed) <= again
+		return patternOf(failed, all), len(failed) > 0 && len(failed) <= again
 	}
+}
+
+// patternOf returns the regular expressions for -test.run that match tests, and of each only its
+// subtests that failed, if any did.
+func patternOf(tests []string, all []Result) string {
+	patterns := make([]string, len(tests))
+	for i, test := range tests {
+		patterns[i] = Pattern([]string{test})
+		var subtests []string
+		for _, r := range all {
+			rest, below := strings.CutPrefix(r.Test, test+"/")
+			if name, _, _ := strings.Cut(rest, "/"); below && r.Outcome == Fail && !slices.Contains(subtests, name) {
+				subtests = append(subtests, name)
+			}
+		}
+		if len(subtests) > 0 {
+			patterns[i] += "/" + Pattern(subtests)
+		}
+	}
+	return strings.Join(patterns, "|")
 }
 
 // Pattern returns the regular expression for -test.run that matches just these tests.
