@@ -31,8 +31,8 @@ func TestServiceKilled(t *testing.T) {
 				inLanes(t, 4, all, func(c lab.Container) error { _, err := e.Start(c); return err })
 			})
 			t.Logf("%d services were killed, %d runs were served, and %d were not", kills, s.served(t), len(s.hookRuns(t)))
-			if kills < 3 || len(s.hookRuns(t)) == 0 {
-				t.Error("want some requests of each")
+			if kills == 0 || len(s.hookRuns(t)) == 0 { // crun can start all 20 during two services
+				t.Error("want a service that was killed during a request, and berth-hook instead")
 			}
 			s.expectAttached(t, len(all))
 			for _, c := range all {
