@@ -63,7 +63,7 @@ func (s *stage) programs(bin string) error {
 	if err := os.MkdirAll(binDir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"berth", "berthd", "berth-hook", "berth-web"} {
+	for _, name := range []string{"berth", "berthd", "berth-hook", "berth-hook-client", "berth-web"} {
 		if _, err := lab.Output(exec.Command("cp", filepath.Join(bin, name), binDir)); err != nil {
 			return err
 		}
