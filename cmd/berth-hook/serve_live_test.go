@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +16,7 @@ import (
 
 	"berth/engine/resident"
 	"berth/internal/testnet"
+	"berth/test/command"
 )
 
 // served is a host with a parent, the network lan on it, a service, and the client beside berth-hook.
@@ -37,9 +38,8 @@ func newServed(t *testing.T, network string) *served {
 	s := &served{T: t, hook: hook, client: filepath.Join(filepath.Dir(hook), "berth-hook-client"),
 		dir: t.TempDir(), state: "/run/" + testnet.Unique("berth"), parent: testnet.Unique("p"), lan: testnet.Namespace(t)}
 	t.Cleanup(func() { os.RemoveAll(s.state) })
-	install := exec.Command("install", "-m755", "../../engine/resident/client/berth-hook-client-"+runtime.GOARCH, s.client)
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", install, err, out)
+	if err := command.HookClient(context.Background(), "../..", filepath.Dir(hook)); err != nil {
+		t.Fatal(err)
 	}
 	testnet.Veth(t, s.parent, testnet.Here(t), "wire", s.lan)
 	writeNetwork(t, s.dir, fmt.Sprintf("parent = %q\n%s\n[[subnet]]\nsubnet = \"192.0.2.0/24\"\n", s.parent, network))

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
+	"berth/test/command"
 )
 
 func TestMain(m *testing.M) {
@@ -49,17 +50,10 @@ func newPlace(t *testing.T) place {
 	t.Parallel()
 	p := place{t, t.TempDir(), t.TempDir()}
 	testnet.Script(t, filepath.Join(p.dir, "berth-hook"), hookScript)
-	p.installClient(p.dir)
-	return p
-}
-
-// installClient copies the client by another process, as testnet.Script does.
-func (p place) installClient(dir string) {
-	p.Helper()
-	cmd := exec.Command("install", "-m755", "client/berth-hook-client-"+runtime.GOARCH, filepath.Join(dir, "berth-hook-client"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.Fatalf("%v: %v\n%s", cmd, err, out)
+	if err := command.HookClient(context.Background(), "../..", p.dir); err != nil {
+		t.Fatal(err)
 	}
+	return p
 }
 
 // client is a run of the client, as a runtime's hook.
@@ -343,6 +337,20 @@ func TestClientFinishesWithTheService(t *testing.T) {
 	p.requireNoFallback()
 }
 
+// killDuring runs a client, and kills it as soon as its request has begun.
+func (p place) killDuring(begun <-chan bool) {
+	p.Helper()
+	cmd := p.client("{}")
+	if err := cmd.Start(); err != nil {
+		p.Fatal(err)
+	}
+	<-begun
+	if err := cmd.Process.Kill(); err != nil {
+		p.Fatal(err)
+	}
+	_ = cmd.Wait() // "signal: killed"
+}
+
 // TestClientEnds kills a client, whose request ends with it.
 func TestClientEnds(t *testing.T) {
 	p := newPlace(t)
@@ -355,15 +363,7 @@ func TestClientEnds(t *testing.T) {
 		gone <- context.Cause(ctx)
 		return Answer{Err: ctx.Err(), Status: 1}
 	})
-	cmd := p.client("{}")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	<-begun
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // "signal: killed"
+	p.killDuring(begun)
 	if err := <-gone; !errors.Is(err, errGone) {
 		t.Errorf("the request ended with %v, want %v", err, errGone)
 	}
@@ -379,15 +379,7 @@ func TestClientEndedBefore(t *testing.T) {
 		gone <- context.Cause(q.UntilGone(context.Background()))
 		return Answer{}
 	})
-	cmd := p.client("{}")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	<-begun
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // "signal: killed"
+	p.killDuring(begun)
 	close(ended)
 	if err := <-gone; !errors.Is(err, errGone) {
 		t.Errorf("the request begins with %v, want %v", err, errGone)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Two measurements of different length agree: what they find is the counter's frequency, not the
-// time that a reading takes.
+// TestTSCFrequency compares two measurements of different length. Both find the counter's frequency,
+// so the time that a reading takes does not change the result.
 func TestTSCFrequency(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("only amd64 has the counter")

@@ -33,7 +33,7 @@ enum {
 /* Memory that is not used costs nothing: the kernel gives it page by page. */
 static char message[HEADER + MAX_ARGS + MAX_STATE];
 
-/* What this process was started with, and the state that it has read. */
+/* The arguments and environment of this process, and the state that it has read. */
 struct run {
 	char **argv, **envp;
 	const char *state;

@@ -45,7 +45,7 @@ func resident(m *machine) {
 	m.startResident()
 }
 
-// startResident runs clients until the service is active. What they request is refused.
+// startResident runs clients until the service is active. The service refuses their requests.
 func (m *machine) startResident() {
 	m.eventually(hookService+" is active", func() bool {
 		_, err := output("sh", "-c", "echo '{}' | /usr/bin/berth-hook-client createRuntime")
