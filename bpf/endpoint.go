@@ -19,6 +19,7 @@ type Endpoint struct {
 	Mode        specs.Mode
 	Cookie      uint64 // of the container's namespace; 0 if unknown
 	Addresses   []netip.Addr
+	LinkLocal   netip.Addr  // of IPv6; :: if it has none; the zero Addr if unknown: then it may use any
 	Sources     []specs.MAC // in source mode, the MACs whose frames it receives
 
 	Enforce []specs.Kind      // kinds of violation whose frames are dropped
@@ -56,7 +57,18 @@ func (e Endpoint) makeParty() partyValue {
 	if e.IPv6 == specs.IPv6SLAAC || e.IPv6 == specs.IPv6LinkLocal || e.IPv6 == specs.IPv6DHCP {
 		p.Flags |= flagOwnIPv6
 	}
+	if e.LinkLocal.IsValid() {
+		p.Flags |= flagLinkLocal
+	}
 	return p
+}
+
+// assigned returns Addresses and LinkLocal.
+func (e Endpoint) assigned() []netip.Addr {
+	if !e.LinkLocal.IsValid() || e.LinkLocal.IsUnspecified() {
+		return e.Addresses
+	}
+	return append(slices.Clone(e.Addresses), e.LinkLocal)
 }
 
 // exemptObserved are the kinds that are not judged for observed interfaces. No network's file
@@ -77,7 +89,7 @@ func kindBit(kind specs.Kind) uint32 {
 // of its frames have.
 func (e Endpoint) makeValue() endpointValue {
 	v := endpointValue{Is: e.makeParty(), Cookie: e.Cookie}
-	for _, a := range slices.Backward(e.Addresses) {
+	for _, a := range slices.Backward(e.assigned()) {
 		if a.Is4() {
 			v.Addr4 = a.As4()
 		} else {
@@ -109,7 +121,7 @@ func (e Endpoint) addressKey(a netip.Addr) addressKey {
 
 // hasAddressKey reports whether one of the endpoint's addresses has a key.
 func (e Endpoint) hasAddressKey(key addressKey) bool {
-	return slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return e.addressKey(a) == key })
+	return slices.ContainsFunc(e.assigned(), func(a netip.Addr) bool { return e.addressKey(a) == key })
 }
 
 func parentKey(ifindex int, mac specs.MAC) endpointKey {

@@ -50,7 +50,7 @@ const flagParent = 0x01
 // flagIPvlan marks the entry of a parent's MAC that ipvlan endpoints share.
 const flagIPvlan = 0x02
 
-// flagOwnIPv6 marks an endpoint that configures its own IPv6 addresses.
+// flagOwnIPv6 marks an endpoint that configures its own IPv6 addresses, beside link-local ones.
 const flagOwnIPv6 = 0x04
 
 // flagRouter marks an endpoint that forwards.
@@ -58,6 +58,9 @@ const flagRouter = 0x08
 
 // flagObserved marks an endpoint that berth did not create.
 const flagObserved = 0x10
+
+// flagLinkLocal marks an endpoint whose link-local addresses are judged.
+const flagLinkLocal = 0x80
 
 // parentMadeQdisc marks a parent whose clsact qdisc berth created.
 const parentMadeQdisc = 0x01

@@ -74,7 +74,7 @@ func (m *Maps) registerKeys(e Endpoint) error {
 			return err
 		}
 	}
-	for _, a := range e.Addresses {
+	for _, a := range e.assigned() {
 		if err := registerParty(m, e, mapAddresses, e.addressKey(a)); err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func (m *Maps) moveInside(to Endpoint) error {
 func (m *Maps) forgetKeys(e, except Endpoint) error {
 	var errs []error
 	ours := func(p partyValue) bool { return p.Slot == e.Slot }
-	for _, a := range e.Addresses {
+	for _, a := range e.assigned() {
 		if !except.hasAddressKey(e.addressKey(a)) {
 			errs = append(errs, deleteIf(m, mapAddresses, e.addressKey(a), ours))
 		}

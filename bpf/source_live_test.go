@@ -15,6 +15,8 @@ import (
 var (
 	ip6LAN   = netip.MustParseAddr("2001:db8::2")
 	ip6Link  = netip.MustParseAddr("fe80::a")
+	ip6LinkB = netip.MustParseAddr("fe80::b")
+	ip6Route = netip.MustParseAddr("fe80::1") // a router's
 	ip6Group = netip.MustParseAddr("ff02::1")
 	ipZero   = netip.IPv4Unspecified()
 	ip6Zero  = netip.IPv6Unspecified()
@@ -68,59 +70,69 @@ var sources = map[string]struct {
 	frame []byte
 	kind  specs.Kind
 }{
-	"IPv4":                     {udp4(ipA, 9), ""},
-	"IPv4, the second":         {udp4(ipGroup, 9), ""},
-	"IPv4, a sibling's":        {udp4(ipB, 9), specs.IPSpoof},
-	"IPv4, nobody's":           {udp4(ipLAN, 9), specs.IPSpoof},
-	"IPv4, none":               {udp4(ipZero, 68), ""},
-	"IPv4 with options":        {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 60))), 14, 0x46), ""},
-	"IPv6":                     {udp6(ip6A, 9), ""},
-	"IPv6, a sibling's":        {udp6(ip6B, 9), specs.IPSpoof},
-	"IPv6, nobody's":           {udp6(ip6LAN, 9), specs.IPSpoof},
-	"IPv6, link-local":         {udp6(ip6Link, 9), ""},
-	"IPv6, not link-local":     {udp6(netip.MustParseAddr("fec0::a"), 9), specs.IPSpoof},
-	"ARP":                      {arpOf(ipA, ipLAN), ""},
-	"ARP, a probe":             {arpOf(ipZero, ipLAN), ""},
-	"ARP, nobody's":            {arpOf(ipLAN, ipA), specs.IPSpoof},
-	"solicitation":             {icmp6(ip6A, 135, ip6LAN), ""},
-	"solicitation, nobody's":   {icmp6(ip6LAN, 135, ip6A), specs.IPSpoof},
-	"duplicate detection":      {icmp6(ip6Zero, 135, ip6LAN), ""},
-	"advertisement":            {icmp6(ip6A, 136, ip6A), ""},
-	"advertisement, link":      {icmp6(ip6Link, 136, ip6Link), ""},
-	"advertisement, nobody's":  {icmp6(ip6Link, 136, ip6LAN), specs.IPSpoof},
-	"not IP":                   {plainFrame(macLAN, macA), ""},
-	"a VLAN of its own":        {tagFrame(7, udp4(ipLAN, 9)), ""},
-	"DHCP server":              {udp4(ipA, 67), specs.RogueDHCP},
-	"DHCP client":              {udp4(ipA, 68), ""},
-	"DHCP server with options": {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, append(make([]byte, 4), udpHeader(67, 68)...))), 14, 0x46), specs.RogueDHCP},
-	"67 in a later fragment":   {withByte(udp4(ipA, 67), 21, 9), ""},
-	"67 in the first fragment": {withByte(udp4(ipA, 67), 20, 0x20), specs.RogueDHCP},
-	"67 of TCP":                {ethernet(macLAN, macA, 0x800, ip4(6, ipA, ipLAN, udpHeader(67, 9))), ""},
-	"DHCP server in a VLAN":    {tagFrame(7, udp4(ipA, 67)), specs.RogueDHCP},
-	"DHCPv6 server":            {udp6(ip6Link, 547), specs.RogueDHCP},
-	"DHCPv6 client":            {udp6(ip6Link, 546), ""},
-	"router advertisement":     {icmp6(ip6Link, 134, ip6Zero), specs.RogueRA},
-	"behind an extension":      {hopByHop(icmp6(ip6Link, 134, ip6Zero)), specs.RogueRA},
-	"IPv4 in VLAN 0":           {tagFrame(0, udp4(ipLAN, 9)), specs.IPSpoof},
-	"IPv4 in VLAN 0 twice":     {tagFrame(0, tagFrame(0, udp4(ipLAN, 9))), specs.IPSpoof},
-	"IPv4, read 4 bytes early": {tagFrame(0, shiftedFrame(udp4(ipLAN, 9))), specs.IPSpoof},
-	"a server in VLAN 0 twice": {tagFrame(0, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
-	"a server in VLANs 7, 0":   {tagFrame(7, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
-	"a reply of DHCP":          {withByte(udp4(ipA, 1067), 42, 2), specs.RogueDHCP},
-	"a reply of DHCPv6":        {withByte(udp6(ip6A, 1547), 62, 7), specs.RogueDHCP},
-	"router behind a fragment": {withExtensions6(44)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
-	"router behind five":       {withExtensions6(0, 60, 43, 60, 51)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
-	"DHCPv6 behind a fragment": {withExtensions6(44)(udp6(ip6Link, 547))[0], specs.RogueDHCP},
-	"router solicitation":      {icmp6(ip6Link, 133, ip6Zero), ""},
-	"a report of groups":       {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
+	"IPv4":                              {udp4(ipA, 9), ""},
+	"IPv4, the second":                  {udp4(ipGroup, 9), ""},
+	"IPv4, a sibling's":                 {udp4(ipB, 9), specs.IPSpoof},
+	"IPv4, nobody's":                    {udp4(ipLAN, 9), specs.IPSpoof},
+	"IPv4, none":                        {udp4(ipZero, 68), ""},
+	"IPv4 with options":                 {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, make([]byte, 60))), 14, 0x46), ""},
+	"IPv6":                              {udp6(ip6A, 9), ""},
+	"IPv6, a sibling's":                 {udp6(ip6B, 9), specs.IPSpoof},
+	"IPv6, nobody's":                    {udp6(ip6LAN, 9), specs.IPSpoof},
+	"IPv6, link-local":                  {udp6(ip6Link, 9), ""},
+	"IPv6, link-local of a router":      {udp6(ip6Route, 9), specs.IPSpoof},
+	"IPv6, link-local of a sibling":     {udp6(ip6LinkB, 9), specs.IPSpoof},
+	"IPv6, the end of link-local":       {udp6(netip.MustParseAddr("febf::a"), 9), specs.IPSpoof},
+	"TCP, link-local of a router":       {ethernet(macLAN, macA, 0x86dd, ip6(6, ip6Route, ip6LAN, udpHeader(1, 2))), specs.IPSpoof},
+	"advertisement, link of a router":   {icmp6(ip6A, 136, ip6Route), specs.IPSpoof},
+	"advertisement, link of a sibling":  {icmp6(ip6A, 136, ip6LinkB), specs.IPSpoof},
+	"solicitation, link of a router":    {icmp6(ip6Route, 135, ip6LAN), specs.IPSpoof},
+	"redirect, link of a router":        {icmp6(ip6Route, 137, ip6LAN), specs.IPSpoof},
+	"an extension, advertisement, link": {hopByHop(icmp6(ip6A, 136, ip6Route)), specs.IPSpoof},
+	"duplicate detection of a link":     {icmp6(ip6Zero, 135, ip6Link), ""},
+	"IPv6, not link-local":              {udp6(netip.MustParseAddr("fec0::a"), 9), specs.IPSpoof},
+	"ARP":                               {arpOf(ipA, ipLAN), ""},
+	"ARP, a probe":                      {arpOf(ipZero, ipLAN), ""},
+	"ARP, nobody's":                     {arpOf(ipLAN, ipA), specs.IPSpoof},
+	"solicitation":                      {icmp6(ip6A, 135, ip6LAN), ""},
+	"solicitation, nobody's":            {icmp6(ip6LAN, 135, ip6A), specs.IPSpoof},
+	"duplicate detection":               {icmp6(ip6Zero, 135, ip6LAN), ""},
+	"advertisement":                     {icmp6(ip6A, 136, ip6A), ""},
+	"advertisement, link":               {icmp6(ip6Link, 136, ip6Link), ""},
+	"advertisement, nobody's":           {icmp6(ip6Link, 136, ip6LAN), specs.IPSpoof},
+	"not IP":                            {plainFrame(macLAN, macA), ""},
+	"a VLAN of its own":                 {tagFrame(7, udp4(ipLAN, 9)), ""},
+	"DHCP server":                       {udp4(ipA, 67), specs.RogueDHCP},
+	"DHCP client":                       {udp4(ipA, 68), ""},
+	"DHCP server with options":          {withByte(ethernet(macLAN, macA, 0x800, ip4(17, ipA, ipLAN, append(make([]byte, 4), udpHeader(67, 68)...))), 14, 0x46), specs.RogueDHCP},
+	"67 in a later fragment":            {withByte(udp4(ipA, 67), 21, 9), ""},
+	"67 in the first fragment":          {withByte(udp4(ipA, 67), 20, 0x20), specs.RogueDHCP},
+	"67 of TCP":                         {ethernet(macLAN, macA, 0x800, ip4(6, ipA, ipLAN, udpHeader(67, 9))), ""},
+	"DHCP server in a VLAN":             {tagFrame(7, udp4(ipA, 67)), specs.RogueDHCP},
+	"DHCPv6 server":                     {udp6(ip6Link, 547), specs.RogueDHCP},
+	"DHCPv6 client":                     {udp6(ip6Link, 546), ""},
+	"router advertisement":              {icmp6(ip6Link, 134, ip6Zero), specs.RogueRA},
+	"behind an extension":               {hopByHop(icmp6(ip6Link, 134, ip6Zero)), specs.RogueRA},
+	"IPv4 in VLAN 0":                    {tagFrame(0, udp4(ipLAN, 9)), specs.IPSpoof},
+	"IPv4 in VLAN 0 twice":              {tagFrame(0, tagFrame(0, udp4(ipLAN, 9))), specs.IPSpoof},
+	"IPv4, read 4 bytes early":          {tagFrame(0, shiftedFrame(udp4(ipLAN, 9))), specs.IPSpoof},
+	"a server in VLAN 0 twice":          {tagFrame(0, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a server in VLANs 7, 0":            {tagFrame(7, tagFrame(0, udp4(ipA, 67))), specs.RogueDHCP},
+	"a reply of DHCP":                   {withByte(udp4(ipA, 1067), 42, 2), specs.RogueDHCP},
+	"a reply of DHCPv6":                 {withByte(udp6(ip6A, 1547), 62, 7), specs.RogueDHCP},
+	"router behind a fragment":          {withExtensions6(44)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"router behind five":                {withExtensions6(0, 60, 43, 60, 51)(icmp6(ip6Link, 134, ip6Zero))[0], specs.RogueRA},
+	"DHCPv6 behind a fragment":          {withExtensions6(44)(udp6(ip6Link, 547))[0], specs.RogueDHCP},
+	"router solicitation":               {icmp6(ip6Link, 133, ip6Zero), ""},
+	"a report of groups":                {hopByHop(icmp6(ip6Link, 143, ip6Zero)), ""},
 }
 
 // sourceBench has endpoint A, which was assigned addresses.
 func sourceBench(t *testing.T) (*bench, Endpoint) {
 	x := newBench(t, specs.ModeBridge, specs.ModeBridge)
-	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie + 1, Addresses: []netip.Addr{ipB, ip6B}}
+	b := Endpoint{Slot: slotB, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie + 1, Addresses: []netip.Addr{ipB, ip6B}, LinkLocal: ip6LinkB}
 	x.mustRegister(b)
-	a := Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie, Addresses: []netip.Addr{ipA, ipGroup, ip6A}}
+	a := Endpoint{Slot: slotA, MAC: macA, Mode: specs.ModeBridge, Cookie: x.cookie, Addresses: []netip.Addr{ipA, ipGroup, ip6A}, LinkLocal: ip6Link}
 	x.mustRegister(a)
 	return x, a
 }
@@ -150,6 +162,11 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// isOfLink reports whether a frame of sources forges a link-local address.
+func isOfLink(name string) bool {
+	return strings.Contains(name, "link") && name != "IPv6, not link-local"
+}
+
 // TestSourcesAllowed checks the exceptions of a network.
 func TestSourcesAllowed(t *testing.T) {
 	t.Parallel()
@@ -161,11 +178,14 @@ func TestSourcesAllowed(t *testing.T) {
 	}{
 		{"no addresses", func(e *Endpoint) { e.Addresses = nil }, func(_ string, k specs.Kind) bool { return k == specs.IPSpoof }},
 		{"SLAAC", func(e *Endpoint) { e.IPv6 = specs.IPv6SLAAC }, func(name string, k specs.Kind) bool {
-			return k == specs.IPSpoof && name != "ARP, nobody's" && name[:4] != "IPv4"
+			return k == specs.IPSpoof && name != "ARP, nobody's" && name[:4] != "IPv4" && !isOfLink(name)
+		}},
+		{"link-local unknown", func(e *Endpoint) { e.LinkLocal = netip.Addr{} }, func(name string, k specs.Kind) bool {
+			return k == specs.IPSpoof && isOfLink(name)
 		}},
 		{"DHCP server", func(e *Endpoint) { e.Allow = []specs.Allowance{specs.AllowDHCPServer} }, func(_ string, k specs.Kind) bool { return k == specs.RogueDHCP }},
 		{"router", func(e *Endpoint) { e.Allow = []specs.Allowance{specs.AllowRouter} }, func(name string, k specs.Kind) bool {
-			return k == specs.RogueRA || k == specs.IPSpoof && name[:3] != "ARP" && name[:3] != "adv"
+			return k == specs.RogueRA || k == specs.IPSpoof && !strings.HasPrefix(name, "ARP") && !strings.Contains(name, "adv")
 		}},
 	} {
 		a := given

@@ -20,13 +20,6 @@ import (
 // allServers is the group All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
 var allServers = netip.MustParseAddr("ff02::1:2")
 
-// LinkLocal returns the link-local address of a MAC, the modified EUI-64 (RFC 4291
-// appendix A), as the kernel makes it with addr_gen_mode 0.
-func LinkLocal(mac specs.MAC) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe,
-		13: mac[3], 14: mac[4], 15: mac[5]})
-}
-
 func (c *Client6) send(now time.Duration, t dhcpv6.MessageType, server *Lease, addr netip.Addr) Action {
 	m := &dhcpv6.Message{MessageType: t, TransactionID: c.xid}
 	m.AddOption(dhcpv6.OptClientID(c.duid))
@@ -55,7 +48,7 @@ func (c *Client6) source() netip.Addr {
 	if c.cfg.From.IsValid() {
 		return c.cfg.From
 	}
-	return LinkLocal(c.cfg.MAC)
+	return c.cfg.MAC.LinkLocal()
 }
 
 func typeName6(t dhcpv6.MessageType) string { return strings.ToLower(t.String()) }

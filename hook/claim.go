@@ -124,6 +124,7 @@ func (a *attaching) claimInterface(tx *state.Tx, in *Interface, r *state.Attachm
 	if err := stake.UseVLAN(tx, in.MakeVLAN != 0); err != nil {
 		return err
 	}
+	r.LinkLocal = expectedLinkLocal(in, r)
 	return a.putRecord(tx, r)
 }
 

@@ -196,6 +196,7 @@ func recordAgain(old *state.Attachment, in *Interface) *state.Attachment {
 	if hasParentMAC(r.Driver, r.Mode) {
 		r.MAC = in.On.MAC
 	}
+	r.LinkLocal = expectedLinkLocal(in, &r)
 	return &r
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // setUp applies the IPv6 settings and the sysctls of the network, and then brings every interface up, still
-// without addresses.
+// without other addresses than link-local ones.
 func (a *attaching) setUp(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
@@ -29,7 +29,7 @@ func (a *attaching) setUp(ctx context.Context) error {
 			return explainUp(r, err)
 		}
 	}
-	return nil
+	return a.learnLinkLocals(ctx)
 }
 
 // explainUp explains the kernel's refusal to bring an interface up.

@@ -76,6 +76,21 @@ func (h *Handle) AddressInfos() ([]AddressInfo, error) {
 	return addressInfos(answers, unix.AF_UNSPEC), nil
 }
 
+// LinkLocal returns the IPv6 link-local address of a link in the handle's namespace, also while
+// the kernel probes for it, or the zero Addr if it has none.
+func (h *Handle) LinkLocal(index int) (netip.Addr, error) {
+	answers, err := h.requestDump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_INET6))
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("find the link-local address of interface %d: %w", index, err)
+	}
+	for _, a := range addressInfos(answers, unix.AF_INET6) {
+		if a.Index == index && a.Prefix.Addr().IsLinkLocalUnicast() {
+			return a.Prefix.Addr(), nil
+		}
+	}
+	return netip.Addr{}, nil
+}
+
 // addressInfos parses the RTM_NEWADDR messages of one family: a kernel without
 // IPv6 answers with addresses of all families.
 func addressInfos(answers [][]byte, fam int) (all []AddressInfo) {

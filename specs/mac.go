@@ -1,6 +1,9 @@
 package specs
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // MAC is a 48-bit IEEE 802 address. It is comparable, so it may be a map key;
 // the zero value means "none".
@@ -30,6 +33,16 @@ func (m MAC) IsZero() bool { return m == MAC{} }
 // IsMulticast reports whether the group bit is set (IEEE 802-2014, 8.2.2);
 // the broadcast address has it too.
 func (m MAC) IsMulticast() bool { return m[0]&1 == 1 }
+
+// LinkLocal returns the IPv6 link-local address of an interface with the MAC: the modified EUI-64
+// (RFC 4291, appendix A), which the kernel forms with addr_gen_mode 0, its default. It forms
+// others for ipvlan interfaces, as they share a MAC (addrconf_ifid_eui48 in
+// include/net/addrconf.h).
+func (m MAC) LinkLocal() netip.Addr {
+	return netip.AddrFrom16([16]byte{
+		0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5],
+	})
+}
 
 // String returns the address as lower-case octets with colons, or "" if unset.
 func (m MAC) String() string {

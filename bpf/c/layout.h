@@ -27,7 +27,7 @@ enum mode {
 #define ENDPOINT_PARENT 0x01
 /* The same, and ipvlan endpoints share the MAC: only addresses distinguish them. */
 #define ENDPOINT_IPVLAN 0x02
-/* The container configures IPv6 addresses itself, as with SLAAC: those are not judged. */
+/* The container configures IPv6 addresses itself, as with SLAAC: all but link-local ones are not judged. */
 #define ENDPOINT_OWN_IPV6 0x04
 /* The container forwards: source addresses in IP headers are not judged. */
 #define ENDPOINT_ROUTER 0x08
@@ -39,6 +39,8 @@ enum mode {
  */
 #define ENDPOINT_BY_COOKIE 0x20
 #define ENDPOINT_BY_ADDRESS 0x40
+/* Link-local addresses are judged: the endpoint's own one, if it has any, is assigned to it. */
+#define ENDPOINT_LINK_LOCAL 0x80
 
 struct endpoint_key {
 	__u8 mac[6];

@@ -48,6 +48,20 @@ static __always_inline bool source_plain4(const struct iphdr *ip, const void *en
 	       !dhcp_port(port[1], false);
 }
 
+/* Reports whether an IPv6 address is link-local (RFC 4291, section 2.5.6). */
+static __always_inline bool source_link_local(const __be32 *word)
+{
+	return (word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+/* Reports whether an endpoint may use an IPv6 address that is assigned to none. */
+static __always_inline bool source_own6(const struct party *from, const __be32 *word)
+{
+	if (source_link_local(word))
+		return !(from->flags & ENDPOINT_LINK_LOCAL);
+	return from->flags & ENDPOINT_OWN_IPV6 || !(word[0] | word[1] | word[2] | word[3]);
+}
+
 static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void *end,
 					  const struct endpoint *from)
 {
@@ -57,7 +71,8 @@ static __always_inline bool source_plain6(const struct ipv6hdr *ip6, const void 
 	if ((void *)port > end)
 		return false;
 	if (((is[0] ^ first[0]) | (is[1] ^ first[1]) | (is[2] ^ first[2]) | (is[3] ^ first[3])) &&
-	    source_ip_judged(&from->is) && !(from->is.flags & ENDPOINT_OWN_IPV6))
+	    source_ip_judged(&from->is) &&
+	    (!(from->is.flags & ENDPOINT_OWN_IPV6) || source_link_local(is)))
 		return false;
 	if (ip6->nexthdr == IPPROTO_TCP)
 		return true;
@@ -116,25 +131,15 @@ __noinline bool sum_overwrites(struct __sk_buff *skb, const struct frame *f)
 	return at < offset;
 }
 
-/* Reports whether an address is never assigned: the unspecified one, or IPv6 link-local (RFC 4291). */
-static __always_inline bool source_free(const struct address_key *key, bool v6)
-{
-	const __be32 *word = (const __be32 *)key->addr;
-
-	if (!v6)
-		return !word[3];
-	return (word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000) ||
-	       !(word[0] | word[1] | word[2] | word[3]);
-}
-
 /* Judges ip-spoof of a source address in an endpoint's frame. Reports whether to drop it. */
 static __always_inline bool source_spoof(struct __sk_buff *skb, const struct frame *f,
 					 const struct party *from, struct offence *offence,
 					 const struct address_key *key)
 {
+	const __be32 *word = (const __be32 *)key->addr;
 	const struct party *owner;
 
-	if (source_free(key, f->proto == bpf_htons(ETH_P_IPV6)))
+	if (f->proto == bpf_htons(ETH_P_IPV6) ? source_own6(from, word) : !word[3])
 		return false;
 	owner = address_given(key);
 	if (owner && (owner->slot == from->slot || (owner->ns && owner->ns == from->ns)))
@@ -186,7 +191,7 @@ static __always_inline __u32 source_kinds(const struct frame *f, const struct pa
 {
 	if (f->proto == bpf_htons(ETH_P_IP))
 		return 1U << ROGUE_DHCP;
-	if (f->from.vlan || from->flags & ENDPOINT_OWN_IPV6)
+	if (f->from.vlan || (from->flags & (ENDPOINT_OWN_IPV6 | ENDPOINT_LINK_LOCAL)) == ENDPOINT_OWN_IPV6)
 		return 1U << ROGUE_DHCP | 1U << ROGUE_RA;
 	return 1U << ROGUE_DHCP | 1U << ROGUE_RA | 1U << IP_SPOOF;
 }
@@ -281,7 +286,7 @@ static __always_inline bool source_icmp6(struct __sk_buff *skb, const struct fra
 		       source_hidden(skb, f, from, offence, source_kinds(f, from));
 	if (type == ND_ROUTER_ADVERT)
 		return source_rogue(skb, f, from, offence, ROGUE_RA);
-	if (type != ND_NEIGHBOUR_ADVERT || from->flags & ENDPOINT_OWN_IPV6 || f->from.vlan)
+	if (type != ND_NEIGHBOUR_ADVERT || f->from.vlan)
 		return false;
 	if (!upper_read(skb, f, upper, at + ND_TARGET, key->addr, sizeof(key->addr)))
 		return upper & UPPER_FRAGMENT &&
@@ -314,8 +319,6 @@ static __always_inline bool source_counts(const struct frame *f, const struct pa
 		return false; /* the container itself tagged the frame */
 	if (f->proto == bpf_htons(ETH_P_ARP))
 		return true;
-	if (f->proto == bpf_htons(ETH_P_IPV6) && from->flags & ENDPOINT_OWN_IPV6)
-		return false;
 	return source_ip_judged(from);
 }
 

@@ -42,22 +42,15 @@ func Open(ns *network.Namespace, index int, mac specs.MAC, v6 bool) (p *Port, er
 	return p, err
 }
 
-// linkLocalOf returns the link-local address of an interface, or the zero address. It is not always
-// that of the MAC: ipvlan interfaces share one (addrconf_ifid_eui48 in include/net/addrconf.h), and
-// addr_gen_mode has others.
-func linkLocalOf(ns *network.Namespace, index int) (found netip.Addr, err error) {
+// linkLocalOf returns the link-local address of an interface, or the zero Addr.
+func linkLocalOf(ns *network.Namespace, index int) (netip.Addr, error) {
 	h, err := ns.Open()
 	if err != nil {
-		return found, err
+		return netip.Addr{}, err
 	}
-	all, err := h.AddressInfos()
+	found, err := h.LinkLocal(index)
 	if err != nil {
 		return found, fmt.Errorf("find the source address of DHCPv6: %w", err)
-	}
-	for _, a := range all {
-		if addr := a.Prefix.Addr(); a.Index == index && addr.Is6() && addr.IsLinkLocalUnicast() {
-			return addr, nil
-		}
 	}
 	return found, nil
 }

@@ -57,8 +57,8 @@ func Endpoint(a *state.Attachment) bpf.Endpoint {
 	e := bpf.Endpoint{
 		Slot: a.Slot, ParentIndex: a.ParentIndex, MAC: a.MAC, Index: a.LinkIndex,
 		Driver: a.Driver, Mode: a.Mode, Cookie: a.Cookie, Sources: a.SourceMACs,
-		Addresses: make([]netip.Addr, len(a.Addresses)),
-		Enforce:   a.Enforce, Allow: a.Allow, IPv6: a.IPv6,
+		Addresses: make([]netip.Addr, len(a.Addresses)), LinkLocal: a.LinkLocal,
+		Enforce: a.Enforce, Allow: a.Allow, IPv6: a.IPv6,
 		Observed: a.Observed, Apart: IsApart(a),
 	}
 	for i, p := range a.Addresses {

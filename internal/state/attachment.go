@@ -42,6 +42,7 @@ type Attachment struct {
 	MAC       specs.MAC
 	MTU       int
 	Addresses []netip.Prefix
+	LinkLocal netip.Addr    `json:",omitzero"` // of IPv6; :: if it has none; zero if unknown
 	Gateways  []netip.Addr  `json:",omitempty"`
 	Routes    []specs.Route `json:",omitempty"`
 	Replaced  []Default     `json:",omitempty"` // default routes that its own replaced, recorded before
