@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // notesName is the directory in STATE of the created containers that are attached when they
@@ -83,20 +86,37 @@ func (n *note) makeDir() error {
 	if err := os.Mkdir(n.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, err := os.Lstat(n.dir)
+	dir, err := n.openDir()
 	if err != nil {
 		return err
 	}
+	return dir.Close()
+}
+
+// openDir opens the directory. It refuses a link, and a directory that another user could write to: a
+// note names programs that this user runs.
+func (n *note) openDir() (*os.File, error) {
+	dir, err := os.OpenFile(n.dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := dir.Stat()
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
 	stat, err := statOf(info)
-	if err == nil && (!info.IsDir() || info.Mode().Perm()&0o022 != 0 || int(stat.Uid) != os.Geteuid()) {
+	if err == nil && (info.Mode().Perm()&0o022 != 0 || int(stat.Uid) != os.Geteuid()) {
 		err = fmt.Errorf("directory %q: users other than root can change it; remove it", n.dir)
 	}
-	return err
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return dir, nil
 }
 
 // readHooks returns the hooks to run, or none if there is no note.
 func (n *note) readHooks() (hooks []hook, err error) {
-	text, err := os.ReadFile(n.filePath())
+	text, err := n.readFile()
 	if isNotMine(err) {
 		return nil, nil
 	}
@@ -107,6 +127,23 @@ func (n *note) readHooks() (hooks []hook, err error) {
 		return nil, fmt.Errorf("read the note of container %q: %w", n.id, err)
 	}
 	return hooks, nil
+}
+
+// readFile reads the note through the open directory, so that no other can take its place meanwhile.
+func (n *note) readFile() ([]byte, error) {
+	dir, err := n.openDir()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	path := n.filePath()
+	fd, err := unix.Openat(int(dir.Fd()), filepath.Base(path), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // isNotMine reports whether the error means that this user has no note, as it may not read

@@ -186,6 +186,38 @@ func TestNoteDirectoryOfOthers(t *testing.T) {
 	p.runWrapper(t, "--berth-attach=start", "create", "x").requireRefused(t, dir)
 }
 
+// TestNotesOfOthersAreNotRun requires that a start runs no hook of a note that another user could have
+// written: a note names programs, which root would run.
+func TestNotesOfOthersAreNotRun(t *testing.T) {
+	for name, replace := range map[string]func(t *testing.T, dir, note string){
+		"a directory that all can write": func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) },
+		"a link to a directory": func(t *testing.T, dir, _ string) {
+			must(t, os.Rename(dir, dir+".others"))
+			must(t, os.Symlink(dir+".others", dir))
+		},
+		"a link to a note": func(t *testing.T, dir, note string) {
+			must(t, os.Rename(note, dir+".others"))
+			must(t, os.Symlink(dir+".others", note))
+		},
+		"a directory of another user": func(t *testing.T, dir, _ string) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give a directory away")
+			}
+			must(t, os.Chown(dir, 65534, 65534))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newLatePlace(t, createdState)
+			replace(t, filepath.Join(p.dir, "run/late"), p.notes(t)[0])
+			p.start(t).requireRefused(t, "run/late")
+			if _, err := os.Stat(filepath.Join(p.dir, "hooked")); err == nil {
+				t.Error("its hook was run")
+			}
+		})
+	}
+}
+
 // TestSweepOldNotes requires that old notes of deleted containers are removed.
 func TestSweepOldNotes(t *testing.T) {
 	t.Parallel()
