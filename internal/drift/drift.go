@@ -55,10 +55,14 @@ func MAC(a *state.Attachment, l *network.LinkInfo) bool {
 	return a.Driver == specs.IPvlan || a.Mode == specs.ModePassthru || l.MAC == a.MAC
 }
 
+// MaxExtra is the maximum number of addresses of an interface that are compared one by one
+// although they are not recorded: a container with CAP_NET_ADMIN can assign any number.
+const MaxExtra = 32
+
 // Addresses returns the recorded addresses that are missing, and the existing ones
-// that are not recorded. It ignores IPv6 addresses that are link-local or from a
-// router, which the kernel manages. An address that the kernel still probes for
-// exists.
+// that are not recorded, at most [MaxExtra] in the kernel's order. It ignores IPv6 addresses
+// that are link-local or from a router, which the kernel manages. An address that the kernel
+// still probes for exists.
 func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra []netip.Prefix) {
 	there := func(p netip.Prefix) bool {
 		return slices.ContainsFunc(has, func(h network.AddressInfo) bool { return h.Prefix == p })
@@ -70,7 +74,7 @@ func Addresses(a *state.Attachment, has []network.AddressInfo) (missing, extra [
 	}
 	for _, h := range has {
 		kernels := h.Prefix.Addr().Is6() && (!h.Permanent || h.Prefix.Addr().IsLinkLocalUnicast())
-		if !kernels && !slices.Contains(a.Addresses, h.Prefix) {
+		if !kernels && len(extra) < MaxExtra && !slices.Contains(a.Addresses, h.Prefix) {
 			extra = append(extra, h.Prefix)
 		}
 	}

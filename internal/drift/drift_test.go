@@ -94,6 +94,19 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestFewOfManyAddresses requires that the work for an interface is bounded, although a container with
+// CAP_NET_ADMIN can assign as many addresses as it likes. The agent reports and counts each of them.
+func TestFewOfManyAddresses(t *testing.T) {
+	has := []network.AddressInfo{}
+	for i := range 1 << 16 {
+		has = append(has, network.AddressInfo{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32)})
+	}
+	missing, extra := Addresses(recordedAttachment(), append(has, network.AddressInfo{Prefix: mustPrefix("192.0.2.7/24")}))
+	if len(extra) != MaxExtra || fmt.Sprint(missing) != "[2001:db8::7/64]" {
+		t.Errorf("%d extra addresses, want %d; missing %s", len(extra), MaxExtra, missing)
+	}
+}
+
 func TestForeignLink(t *testing.T) {
 	a := recordedAttachment()
 	for _, c := range []struct {
