@@ -13,7 +13,7 @@ import (
 // select, before the container is created. It refuses those that the policy refuses.
 func (h *Hook) ProbeBundle(ctx context.Context, path string) error {
 	var bundle struct{ Annotations map[string]string }
-	readJSON(path, &bundle)
+	readEngineFile(path, &bundle)
 	selections, err := specs.ParseAnnotations(bundle.Annotations)
 	if err != nil || len(selections) == 0 {
 		return err

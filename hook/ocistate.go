@@ -158,6 +158,6 @@ func hostnameIn(bundle string) string {
 	var config struct {
 		Hostname string `json:"hostname"`
 	}
-	readJSON(filepath.Join(bundle, "config.json"), &config)
+	readEngineFile(filepath.Join(bundle, "config.json"), &config)
 	return config.Hostname
 }

@@ -3,8 +3,6 @@ package hook
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,23 +68,6 @@ func dockerNetwork(st *State) string {
 		return ""
 	}
 	return ""
-}
-
-// maxEngineFile bounds the size of an engine's file, in bytes.
-const maxEngineFile = 8 << 20
-
-// readEngineFile reads a JSON file of an engine. It returns false if the file
-// does not exist or has another form, as that of another engine has.
-func readEngineFile(path string, into any) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	return json.NewDecoder(io.LimitReader(f, maxEngineFile)).Decode(into) == nil
 }
 
 // pendingNetwork calls [Sandbox.Pending] if a request may bring a default route

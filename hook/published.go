@@ -1,10 +1,8 @@
 package hook
 
 import (
-	"berth/internal/plain"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,22 +40,15 @@ func imageAnnotations(bundle, id string) map[string]string {
 	// removed when they end (podman run --rm).
 	for _, file := range []string{"containers.json", "volatile-containers.json"} {
 		var all []struct{ ID, Image string }
-		readJSON(filepath.Join(containers, file), &all)
+		readEngineFile(filepath.Join(containers, file), &all)
 		for _, c := range all {
 			if c.ID != id || c.Image != filepath.Base(c.Image) {
 				continue
 			}
 			var manifest struct{ Annotations map[string]string }
-			readJSON(filepath.Join(filepath.Dir(containers), driver+"-images", c.Image, "manifest"), &manifest)
+			readEngineFile(filepath.Join(filepath.Dir(containers), driver+"-images", c.Image, "manifest"), &manifest)
 			return manifest.Annotations
 		}
 	}
 	return nil
-}
-
-// readJSON reads a file if it exists and has the expected form.
-func readJSON(path string, into any) {
-	if text, err := os.ReadFile(path); err == nil {
-		_ = plain.Unmarshal(text, into) // a file of another engine, in another form, is ignored
-	}
 }
