@@ -17,11 +17,16 @@ import (
 // which any user may have written. Characters that are not printable become U+FFFD.
 // Every terminal gives the result the same width, see [evenWidth].
 func Printable(s string) string {
+	isFirst := true
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return evenWidth(r)
+		switch {
+		case !unicode.IsPrint(r), isFirst && unicode.In(r, unicode.Mn, unicode.Me):
+			r = unicode.ReplacementChar // a mark without a letter
+		default:
+			r = evenWidth(r)
 		}
-		return unicode.ReplacementChar
+		isFirst = isFirst && r < 0
+		return r
 	}, s)
 }
 
@@ -34,9 +39,12 @@ const (
 // evenWidth replaces a code point whose width depends on the one before it. Some
 // terminals add up the widths of code points, others take that of a whole emoji,
 // so a table's columns would move. A flag becomes the letters of its country;
-// skin tones and variation selectors are dropped (-1).
+// skin tones and variation selectors are dropped (-1). A letter that joins the one
+// before it, and a sign that makes the next letter join, become U+FFFD.
 func evenWidth(r rune) rune {
 	switch {
+	case unicode.In(r, unicode.Mc, joining):
+		return unicode.ReplacementChar
 	case r >= firstRegional && r <= lastRegional:
 		return 'A' + r - firstRegional
 	case r >= firstModifier && r <= lastModifier, unicode.Is(unicode.Variation_Selector, r):
