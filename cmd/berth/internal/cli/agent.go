@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +47,9 @@ func agentStatus(ctx context.Context, env *Env, asJSON bool) error {
 
 // writeStatus prints the state of the agent, and a table of its parents if it has any.
 func writeStatus(env *Env, s *specs.AgentStatus) error {
-	describeAgent(env.Out, s, env.Now())
+	if err := describeAgent(env, s); err != nil {
+		return err
+	}
 	if len(s.Parents) == 0 {
 		return nil
 	}
@@ -56,13 +57,13 @@ func writeStatus(env *Env, s *specs.AgentStatus) error {
 	return parentTable(s.Parents).writeTable(env.Out, env.Width)
 }
 
-func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
+func describeAgent(env *Env, s *specs.AgentStatus) error {
 	lost := ""
 	if s.EventsLost > 0 {
 		lost = strconv.FormatUint(s.EventsLost, 10) + " (they came too fast; their violations are counted)"
 	}
 	pairs := [][2]string{
-		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, ageText(now.Sub(s.Started)))},
+		{"agent", fmt.Sprintf("berthd %s, pid %d, up %s", s.Version, s.PID, ageText(env.Now().Sub(s.Started)))},
 		{"counting", countingText(s)},
 		{"endpoints", fmt.Sprintf("%d of at most %d", s.Endpoints, s.MaxEndpoints)},
 		{"metrics", cmp.Or(s.Metrics, "off")},
@@ -78,7 +79,14 @@ func describeAgent(w io.Writer, s *specs.AgentStatus, now time.Time) {
 	for _, p := range problems {
 		pairs = append(pairs, [2]string{"problem", p})
 	}
-	writeFields(w, pairs)
+	var b strings.Builder
+	for _, pair := range pairs {
+		if pair[1] != "" {
+			writeWrapped(&b, fmt.Sprintf("%-12s ", pair[0]), printable(pair[1]), cmp.Or(env.Wrap, noLimit))
+		}
+	}
+	_, err := io.WriteString(env.Out, b.String())
+	return err
 }
 
 // countingText names the parents at which frames may pass uncounted.

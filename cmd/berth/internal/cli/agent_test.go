@@ -185,3 +185,26 @@ web        lan@net1    192.0.2.65/24      eth1          -   -
 `, w.mustRun("ps"))
 	w.mustRun("inspect", "web")
 }
+
+// TestStatusWrapsOnATerminal: a long problem is wrapped between words on a terminal, and one line
+// elsewhere.
+func TestStatusWrapsOnATerminal(t *testing.T) {
+	w := newWorld(t)
+	status := specs.AgentStatus{Version: "v1", PID: 41, Started: clock, Attached: true, MaxEndpoints: 4096,
+		Problems: []string{"a foreign program is ahead: XDP program 17; remove it"}}
+	for wrap, want := range map[int]string{
+		0: "problem      a foreign program is ahead: XDP program 17; remove it\n",
+		40: `problem      a foreign program is ahead:
+             XDP program 17; remove it
+`,
+	} {
+		w.out.Reset()
+		w.env.Wrap = wrap
+		if err := writeStatus(&w.env, &status); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(w.out.String(), want) {
+			t.Errorf("wrapped at %d:\n%s\nwant at its end\n%s", wrap, &w.out, want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ const (
 type Env struct {
 	Out, Err io.Writer
 	Width    int // maximum width of a table, in columns
+	Wrap     int // width at which sentences are wrapped; 0 if Out is no terminal
 	Now      func() time.Time
 	Version  string
 
@@ -51,6 +52,7 @@ type Env struct {
 	root string // root directory of other programs' files; "" for /
 	// size of Out now; nil if Out is no terminal whose content can be overwritten
 	window func() (columns, rows int)
+	file   *os.File // Out, if it is a file
 }
 
 // defaultWidth is a table's width if the terminal's is not known: the usual minimum.
@@ -59,10 +61,10 @@ const defaultWidth = 80
 // Terminal returns the environment of a terminal or a pipe.
 func Terminal(out, err *os.File, version string) Env {
 	env := Env{Out: out, Err: err, Width: defaultWidth, Now: time.Now, Version: version,
-		parent: lookUpParent, euid: os.Geteuid}
+		parent: lookUpParent, euid: os.Geteuid, file: out}
 	env.setWebDefaults()
 	if columns, _ := windowOf(out); columns > 0 {
-		env.Width = columns
+		env.Width, env.Wrap = columns, columns
 		if os.Getenv("TERM") != "dumb" {
 			env.window = func() (columns, rows int) { return windowOf(out) }
 		}
@@ -81,12 +83,17 @@ func windowOf(terminal *os.File) (columns, rows int) {
 
 // Main runs one command and returns its exit code; it prints errors to env.Err.
 func Main(ctx context.Context, args []string, env Env) int {
+	out := &output{to: env.Out}
+	env.Out = out
 	root := newRoot(&env)
 	root.SetArgs(args)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	addCompletion(root)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	var usage *usageError
 	switch {
 	case err == nil:

@@ -123,8 +123,8 @@ func showEvents(ctx context.Context, env *Env, filter client.Filter, asJSON bool
 }
 
 const (
-	eventLine   = "%-15s  %-16s  %-9s  %s  %s  %s\n"
-	parentWidth = unix.IFNAMSIZ - 1 // without the final 0 byte
+	eventLine   = "%-15s  %-18s  %-9s  %s  %s  %s\n" // "interface-vanished" is the longest kind
+	parentWidth = unix.IFNAMSIZ - 1                  // without the final 0 byte
 	senderWidth = 20
 )
 

@@ -49,6 +49,23 @@ func TestEventColumns(t *testing.T) {
 	}
 }
 
+// TestKindsFitTheirColumn: no name of a kind moves the columns after it.
+func TestKindsFitTheirColumn(t *testing.T) {
+	var head strings.Builder
+	writeEventHead(&head)
+	for _, kind := range specs.EventKinds() {
+		e := eventAgo(time.Minute, webParty())
+		e.Kind = kind
+		var b strings.Builder
+		if err := writeEvent(&b, &e, time.UTC); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.Index(b.String(), "certain"), strings.Index(head.String(), "CERTAINTY"); got != want {
+			t.Errorf("%s: CERTAINTY is at column %d, not at %d", kind, got, want)
+		}
+	}
+}
+
 func TestEvents(t *testing.T) {
 	w := newWorld(t)
 	w.mustFail(exitFailed, "no agent is running", "events")
@@ -60,9 +77,9 @@ func TestEvents(t *testing.T) {
 	late := eventAgo(time.Minute, webParty())
 	late.LeftOut, late.Certainty = 12, specs.Suspected
 	ring.Add(late)
-	const head = "TIME             KIND              CERTAINTY  PARENT           SENDER                WHAT\n"
-	const first = "May  4 11:00:00  mac-spoof         certain    eth1.100         ?                     02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806\n"
-	const second = "May  4 11:59:00  mac-spoof         suspected  eth1.100         web                   02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806 (+12)\n"
+	const head = "TIME             KIND                CERTAINTY  PARENT           SENDER                WHAT\n"
+	const first = "May  4 11:00:00  mac-spoof           certain    eth1.100         ?                     02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806\n"
+	const second = "May  4 11:59:00  mac-spoof           suspected  eth1.100         web                   02:00:5e:00:53:99 > ff:ff:ff:ff:ff:ff 0x0806 (+12)\n"
 	for line, want := range map[string]string{
 		"events":                              head + first + second,
 		"events --kind mac-spoof":             head + first + second,

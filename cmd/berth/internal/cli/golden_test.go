@@ -40,7 +40,7 @@ func manyReadings() []rates.Reading {
 	return rates.Between(&before, &now)
 }
 
-// TestGolden compares the tables with testdata at three widths. No line is wider
+// TestGolden compares the tables with testdata at five widths. No line is wider
 // than the terminal, and no number and no MAC is cut.
 func TestGolden(t *testing.T) {
 	readings := manyReadings()
@@ -48,7 +48,7 @@ func TestGolden(t *testing.T) {
 	for i := range readings {
 		listed = append(listed, readings[i].Endpoint)
 	}
-	for _, width := range []int{80, 120, 200} {
+	for _, width := range []int{40, 60, 80, 120, 200} {
 		for name, print := range map[string]func(*Env) error{
 			"ps":          func(env *Env) error { return printEndpoints(env, listOptions{}, listed) },
 			"stats":       func(env *Env) error { return printStats(env, statsOptions{}, clock, readings) },

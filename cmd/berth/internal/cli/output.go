@@ -18,6 +18,21 @@ func writeJSON[T any](w io.Writer, all []T) error {
 	return enc.Encode(all)
 }
 
+// output passes a command's output on, and keeps the first error, so that no command succeeds
+// whose output is incomplete. It is not for concurrent use.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 // printable makes foreign text safe for a terminal: names come from annotations, which any
 // user may have written.
 func printable(s string) string { return text.Printable(s) }

@@ -86,7 +86,8 @@ func statsLine(at time.Time, r *rates.Reading) specs.Stats {
 // statsTable has a row for an endpoint, or one for each part of its traffic.
 func statsTable(env *Env, readings []rates.Reading, o statsOptions) *table {
 	numbers := []string{"RX/s", "TX/s", "RX P/s", "TX P/s", "RX", "TX"}
-	t := &table{head: append([]string{"CONTAINER", "NETWORK@IF"}, numbers...), whole: numbers}
+	t := &table{head: append([]string{"CONTAINER", "NETWORK@IF"}, numbers...), whole: numbers,
+		spare: [][]string{{"RX P/s", "TX P/s"}, {"RX", "TX"}}}
 	if o.split {
 		t.head = append([]string{"CONTAINER, IF", "TRAFFIC"}, numbers...)
 	}

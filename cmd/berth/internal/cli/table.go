@@ -13,6 +13,7 @@ type table struct {
 	head  []string
 	rows  [][][]string   // rows of cells of lines
 	whole []string       // titles of columns that are never shortened
+	spare [][]string     // groups of columns that a narrow terminal does not show, the first group first
 	notes map[int]string // texts below a row, by its index
 }
 
@@ -66,11 +67,22 @@ func (t *table) allRows() [][][]string {
 }
 
 // writeTable prints the table. If it is wider than width, the widest columns are shortened, with
-// "…" for the part cut off.
+// "…" for the part cut off. If that is not enough, spare columns are left out, and then each row
+// becomes a block.
 func (t *table) writeTable(w io.Writer, width int) error {
+	for _, titles := range t.spare {
+		if !t.canShrink(width) {
+			t = t.withoutColumns(titles)
+		}
+	}
+	var b strings.Builder
+	if !t.canShrink(width) {
+		t.writeBlocks(&b, width)
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	widths := t.columnWidths()
 	t.shrinkColumns(widths, width)
-	var b strings.Builder
 	for i, row := range t.allRows() {
 		writeRow(&b, row, widths)
 		if note := t.notes[i-1]; note != "" { // the head is row 0 of all
@@ -146,18 +158,21 @@ func writeRow(b *strings.Builder, cells [][]string, widths []int) {
 }
 
 // writeNote writes a text in lines of at most width columns, indented.
-func writeNote(b *strings.Builder, note string, width int) {
-	const indent = "  "
-	line := indent
-	for _, word := range strings.Fields(note) {
-		if line != indent && width != noLimit && ansi.StringWidthWc(line+" "+word) > width {
+func writeNote(b *strings.Builder, note string, width int) { writeWrapped(b, "  ", note, width) }
+
+// writeWrapped writes a text after head, in lines of at most width columns. Further lines begin below
+// the text. A word that is longer than a line stays whole.
+func writeWrapped(b *strings.Builder, head, text string, width int) {
+	line, isEmpty := head, true
+	for _, word := range strings.Fields(text) {
+		if !isEmpty && width != noLimit && ansi.StringWidthWc(line+" "+word) > width {
 			b.WriteString(line + "\n")
-			line = indent
+			line, isEmpty = strings.Repeat(" ", len(head)), true
 		}
-		if line != indent {
+		if !isEmpty {
 			line += " "
 		}
-		line += word
+		line, isEmpty = line+word, false
 	}
 	b.WriteString(line + "\n")
 }

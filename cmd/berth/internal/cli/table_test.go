@@ -25,7 +25,7 @@ lan          192.0.2.0/24  3
              2001:db8::/…
 a-rather-l…  -             0
 `,
-		1: `
+		17: `
 NAME    SUBNE…  N
 lan     192.0…  3
         2001:…
@@ -40,6 +40,71 @@ a-rat…  -       0
 	}
 	if tab.fitsWidth(34) || !tab.fitsWidth(36) {
 		t.Error("fits is wrong about a width of 36")
+	}
+}
+
+// TestNarrowTable: a table that cannot be shortened enough loses its spare columns, and then is
+// written as blocks, in which only values that are never shortened may be wider than the terminal.
+func TestNarrowTable(t *testing.T) {
+	tab := table{head: []string{"NAME", "MAC", "RX", "TX", "NETWORKS"}, whole: []string{"MAC", "RX", "TX"}}
+	tab.addLines([]string{"eth1.100"}, []string{"02:00:5e:00:53:01"}, []string{"1.23 MB"}, []string{"38.0 kB"},
+		[]string{"production-network", "網網網網網網網網網"})
+	tab.addNote("does not exist yet")
+	tab.addRow("eth2", "", "0 B", "0 B", "")
+	spare := tab
+	spare.spare = [][]string{{"RX", "TX"}}
+	for _, c := range []struct {
+		of    *table
+		width int
+		want  string
+	}{
+		{&tab, 60, `
+NAME      MAC                RX       TX       NETWORKS
+eth1.100  02:00:5e:00:53:01  1.23 MB  38.0 kB  production-n…
+                                               網網網網網網…
+  does not exist yet
+eth2      -                  0 B      0 B      -
+`}, {&tab, 30, `
+NAME      eth1.100
+MAC       02:00:5e:00:53:01
+RX        1.23 MB
+TX        38.0 kB
+NETWORKS  production-network
+          網網網網網網網網網
+  does not exist yet
+
+NAME      eth2
+MAC       -
+RX        0 B
+TX        0 B
+NETWORKS  -
+`}, {&tab, 20, `
+NAME      eth1.100
+MAC       02:00:5e:00:53:01
+RX        1.23 MB
+TX        38.0 kB
+NETWORKS  productio…
+          網網網網…
+  does not exist yet
+
+NAME      eth2
+MAC       -
+RX        0 B
+TX        0 B
+NETWORKS  -
+`}, {&spare, 40, `
+NAME      MAC                NETWORKS
+eth1.100  02:00:5e:00:53:01  production…
+                             網網網網網…
+  does not exist yet
+eth2      -                  -
+`},
+	} {
+		var b strings.Builder
+		if err := c.of.writeTable(&b, c.width); err != nil {
+			t.Fatal(err)
+		}
+		mustEqual(t, "table", c.want, b.String())
 	}
 }
 

@@ -32,11 +32,10 @@ func newTop(env *Env) *cobra.Command {
 }
 
 func showTop(ctx context.Context, env *Env, interval time.Duration) error {
-	terminal, ok := env.Out.(*os.File)
-	if !ok {
+	if env.file == nil {
 		return top.ErrNoTerminal
 	}
 	return top.Run(ctx, top.Options{
-		Agent: client.New(env.dirs.State), Interval: interval, Terminal: terminal, Getenv: os.Getenv,
+		Agent: client.New(env.dirs.State), Interval: interval, Terminal: env.file, Getenv: os.Getenv,
 	})
 }
