@@ -80,6 +80,16 @@ func planFilter(filters []*filter, ifindex int, w direction) *filter {
 	}
 }
 
+// filtersUpTo returns the filters of a priority or of one that the kernel runs earlier.
+func filtersUpTo(filters []*filter, priority uint16) (all []*filter) {
+	for _, f := range filters {
+		if f.priority <= priority {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 // ourFilter returns berth's filter among those of one direction, or nil.
 func ourFilter(filters []*filter, w direction) *filter {
 	for _, f := range filters {

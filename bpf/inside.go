@@ -164,28 +164,6 @@ func (m *Maps) linkInside(o OwnProgram, p program, e Endpoint) error {
 	return nil
 }
 
-// filterInside is linkInside for a kernel without tcx.
-func filterInside(o OwnProgram, p program, ifindex int) error {
-	tc, err := openTC()
-	if err != nil {
-		return err
-	}
-	defer tc.Close()
-	if _, err := ensureClsact(tc, ifindex); err != nil {
-		return err
-	}
-	filters, err := tc.filters(ifindex, o.way.qdiscParent())
-	if err != nil {
-		return fmt.Errorf("list clsact filters: %w", err)
-	}
-	filter := planFilter(filters, ifindex, o.way)
-	filter.fd = p.FD()
-	if err := replaceFilter(tc, filter); err != nil {
-		return fmt.Errorf("put clsact filter: %w", err)
-	}
-	return nil
-}
-
 // LinkedInsides returns a function that reports whether a program was on the interface of a
 // slot when LinkedInsides was called: its link is pinned, and attached. It is always true on a
 // kernel without tcx.
@@ -214,11 +192,8 @@ func insideIndex(l *sys.Link) int {
 // the maps were created, or its program was removed from the interface. It is false if no
 // agent has pinned the program.
 func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
-	if _, err := os.Stat(m.pins.objectPath(o.pin)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return false, fmt.Errorf("pinned program %q: %w", o.pin, err)
+	if is, err := m.isPinned(o); err != nil || !is {
+		return false, err
 	}
 	tcx := sys.HasTCX()
 	if o == SiblingProgram || !tcx {
@@ -241,4 +216,14 @@ func (m *Maps) MissesInside(o OwnProgram, e Endpoint) (bool, error) {
 	}
 	defer l.Close()
 	return insideIndex(l) != e.Index, nil
+}
+
+func (m *Maps) isPinned(o OwnProgram) (bool, error) {
+	_, err := os.Stat(m.pins.objectPath(o.pin))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("pinned program %q: %w", o.pin, err)
+	}
+	return true, nil
 }

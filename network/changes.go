@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,15 +21,29 @@ type Changes struct {
 	oob    []byte
 }
 
-// Change reports that a link or one of its addresses changed, without the change
-// itself. If Lost is set, messages were dropped and anything may have changed.
+// Change reports that a link, one of its addresses or one of its filters changed. Of links and addresses
+// it does not contain the change itself. If Lost is set, messages were dropped and anything may have changed.
 type Change struct {
-	NSID    int  // of the namespace, or -1 for the socket's own
-	Index   int  // index of the link there, or 0 if the namespace got its ID or has ended
-	Address bool // an address of the link changed, not the link itself
-	Filters bool // a qdisc or a filter of the link changed, not the link itself
-	Ended   bool // the namespace has ended: the kernel may give its ID to another one
+	NSID    int          // of the namespace, or -1 for the socket's own
+	Index   int          // index of the link there, or 0 if the namespace got its ID or has ended
+	Address bool         // an address of the link changed, not the link itself
+	Filters bool         // a qdisc or a filter of the link changed, not the link itself
+	Filter  FilterChange // if Filters is set
+	Left    bool         // the link was deleted, or moved to another namespace
+	Ended   bool         // the namespace has ended: the kernel may give its ID to another one
 	Lost    bool
+}
+
+// FilterChange has the facts of a qdisc or a filter that changed (struct tcmsg and its attributes).
+type FilterChange struct {
+	Deleted  bool
+	Qdisc    bool   // it is a qdisc
+	Parent   uint32 // handle of the place
+	Handle   uint32 // 0 if all filters of a priority were deleted
+	Priority uint16 // of a filter
+	Chain    uint32 // of a filter
+	Kind     string
+	Program  uint32 // ID of a filter's BPF program, or 0
 }
 
 // ownNSID is the NSID of a change in the socket's own namespace.
@@ -159,12 +174,43 @@ func changesIn(b []byte, nsid int) (all []Change) {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			one.Address = true
 		case unix.RTM_NEWQDISC, unix.RTM_DELQDISC, unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER:
-			one.Filters = true
-		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			one.Filters, one.Filter = true, filterChangeIn(header.Type, payload)
+		case unix.RTM_NEWLINK:
+		case unix.RTM_DELLINK: // or a port that has left its bridge, of another family
+			one.Left = payload[0] == unix.AF_UNSPEC
 		default:
 			continue
 		}
 		all = append(all, one)
 	}
 	return all
+}
+
+// filterChangeIn parses a message of a qdisc or a filter. Attributes that do not fit are zero.
+func filterChangeIn(kind uint16, b []byte) (c FilterChange) {
+	c.Qdisc = kind == unix.RTM_NEWQDISC || kind == unix.RTM_DELQDISC
+	c.Deleted = kind == unix.RTM_DELQDISC || kind == unix.RTM_DELTFILTER
+	if len(b) < nl.SizeofTcMsg {
+		return c
+	}
+	at := nl.DeserializeTcMsg(b)
+	c.Parent, c.Handle = at.Parent, at.Handle
+	if !c.Qdisc {
+		c.Priority = uint16(at.Info >> 16)
+	}
+	for kind, v := range attributes(b[nl.SizeofTcMsg:]) {
+		switch kind {
+		case nl.TCA_KIND:
+			c.Kind = unix.ByteSliceToString(v)
+		case nl.TCA_CHAIN:
+			c.Chain = uint32(parseNumber(v))
+		case nl.TCA_OPTIONS:
+			for kind, v := range attributes(v) {
+				if c.Kind == "bpf" && kind == nl.TCA_BPF_ID {
+					c.Program = uint32(parseNumber(v))
+				}
+			}
+		}
+	}
+	return c
 }

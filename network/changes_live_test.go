@@ -106,20 +106,31 @@ func TestChangesOfFiltersAreHeard(t *testing.T) {
 	}
 	made := s.createUp(t, s.n, s.macvlan("net1", mac(1)))
 	came, others := listenBy(t, s.host, ListenWithFilters), listenChanges(t, s.host)
+	const egress, clsact = 0xfffffff3, 0xfffffff1 // include/uapi/linux/pkt_sched.h
 	for _, c := range []struct {
-		ns   *testnet.NS
-		name string
-		want Change
-	}{
-		{s.host, "eth1", Change{NSID: -1, Index: s.parent.Index, Filters: true}},
-		{s.container, "net1", Change{NSID: id, Index: made.Index, Filters: true}},
-	} {
-		for _, args := range []string{
-			"qdisc add dev %s clsact", "filter add dev %s egress prio 1 protocol ip u32 match u32 0 0",
-			"filter del dev %s egress prio 1", "qdisc del dev %s clsact",
+		ns          *testnet.NS
+		name        string
+		nsid, index int
+	}{{s.host, "eth1", -1, s.parent.Index}, {s.container, "net1", id, made.Index}} {
+		for _, step := range []struct {
+			args []string
+			want FilterChange
+		}{
+			{[]string{"qdisc", "add", "dev", c.name, "clsact"},
+				FilterChange{Qdisc: true, Parent: clsact, Handle: 0xffff0000, Kind: "clsact"}},
+			{[]string{"filter", "add", "dev", c.name, "egress", "prio", "3", "handle", "7", "bpf", "bytecode", "1,6 0 0 0"},
+				FilterChange{Parent: egress, Handle: 7, Priority: 3, Kind: "bpf"}},
+			{[]string{"filter", "del", "dev", c.name, "egress", "prio", "3", "handle", "7", "bpf"},
+				FilterChange{Deleted: true, Parent: egress, Handle: 7, Priority: 3, Kind: "bpf"}},
+			{[]string{"filter", "add", "dev", c.name, "egress", "prio", "2", "chain", "4", "protocol", "ip", "u32", "match", "u32", "0", "0"},
+				FilterChange{Parent: egress, Handle: 0x80000800, Priority: 2, Chain: 4, Kind: "u32"}},
+			{[]string{"filter", "del", "dev", c.name, "egress", "chain", "4"},
+				FilterChange{Deleted: true, Parent: egress, Priority: 2, Chain: 4, Kind: "u32"}},
+			{[]string{"qdisc", "del", "dev", c.name, "clsact"},
+				FilterChange{Deleted: true, Qdisc: true, Parent: clsact, Handle: 0xffff0000, Kind: "clsact"}},
 		} {
-			testnet.Run(t, c.ns, "tc", strings.Fields(fmt.Sprintf(args, c.name))...)
-			awaitChange(t, came, c.want)
+			testnet.Run(t, c.ns, "tc", step.args...)
+			awaitChange(t, came, Change{NSID: c.nsid, Index: c.index, Filters: true, Filter: step.want})
 		}
 	}
 	testnet.Run(t, s.host, "ip", "link", "add", "br0", "type", "bridge")

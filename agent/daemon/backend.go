@@ -119,6 +119,8 @@ func (a *Agent) openDatapath() (err error) {
 	a.generation++
 	a.vlans, a.isolated = nil, nil
 	a.maps.setMaps(d.Maps())
+	own := d.InsidePrograms()
+	a.filters.own.Store(&own)
 	return nil
 }
 
@@ -128,6 +130,7 @@ func (a *Agent) closeDatapath() error {
 		return nil
 	}
 	a.maps.setMaps(nil)
+	a.filters.own.Store(nil)
 	err := errors.Join(a.reader.Close(), a.datapath.Close(), a.pinLock.Close())
 	a.datapath, a.reader = nil, nil
 	clear(a.done)

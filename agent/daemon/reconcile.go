@@ -63,6 +63,7 @@ func (a *Agent) reconcileWorld(ctx context.Context, w *world, faults flaws, note
 	note(a.markVanished(w))
 	note(a.registerMissing(ctx, w.records, faults))
 	note(a.attachShims(ctx))
+	note(a.forgetEndangered(w.records))
 	note(a.missingSiblingPrograms(ctx, w.records, faults))
 	a.addSlotFlaws(w.records, faults)
 	faults.markParents(p.parents)

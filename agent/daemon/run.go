@@ -140,8 +140,8 @@ func (a *Agent) startWatching() (*watcher, error) {
 
 // noteChange passes a notification of the kernel to those that need it. It does not block.
 func (a *Agent) noteChange(c network.Change) {
+	a.filters.noteChange(c)
 	if c.Filters {
-		a.filters.noteChange(c)
 		return
 	}
 	a.drift.noteChange(c)
@@ -182,7 +182,7 @@ func newAgent(o Options) (*Agent, error) {
 		wakes:    make(chan struct{}, 1),
 		draining: make(chan struct{}, 1),
 		requests: make(chan request),
-		filters:  filterChanges{pause: filterPause},
+		filters:  filterChanges{pause: filterPause, inside: bpf.HasFiltersInside()},
 		pings:    make(chan chan struct{}),
 	}
 	a.records.emit = a.emitEvent

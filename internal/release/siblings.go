@@ -133,33 +133,37 @@ func (r *Releaser) AttachOwnPrograms(ctx context.Context) (done OwnProgramsDone,
 		return done, err
 	}
 	defer maps.Close()
-	missing, err := withLacked(maps, all)
-	if err != nil || len(missing) == 0 {
+	left, err := withLacked(maps, all)
+	if err != nil || len(left) == 0 && !bpf.HasFiltersInside() {
 		return done, err
 	}
-	return r.enterNamespaces(ctx, maps, missing)
+	return r.enterNamespaces(ctx, maps, all, left)
 }
 
-// withLacked returns the attachments that lack a program that they need.
-func withLacked(maps *bpf.Maps, all []*state.Attachment) (missing []*state.Attachment, err error) {
+// withLacked returns the keys of the attachments that lack a program that they need.
+func withLacked(maps *bpf.Maps, all []*state.Attachment) (map[string]bool, error) {
+	left := make(map[string]bool)
 	for _, a := range all {
 		lacked, err := LackedPrograms(maps, a)
 		if err != nil {
 			return nil, err
 		}
 		if len(lacked) > 0 {
-			missing = append(missing, a)
+			left[a.Key()] = true
 		}
 	}
-	return missing, nil
+	return left, nil
 }
 
-// enterNamespaces attaches the lacked programs in every namespace that has a process.
-func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
-	missing []*state.Attachment) (done OwnProgramsDone, err error) {
+// enterNamespaces attaches the lacked programs in every namespace that has a process. left has the
+// attachments that are known to lack one; a filter that was removed is missing only in its namespace.
+func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps, all []*state.Attachment,
+	left map[string]bool) (done OwnProgramsDone, err error) {
 	in := make(map[uint64][]*state.Attachment)
-	for _, a := range missing {
-		in[a.Cookie] = append(in[a.Cookie], a)
+	for _, a := range all {
+		if left[a.Key()] || bpf.HasFiltersInside() {
+			in[a.Cookie] = append(in[a.Cookie], a)
+		}
 	}
 	var errs []error
 	_ = network.EachNamespace(func(_ int, ns *network.Namespace) (bool, error) { // unopened ones are left
@@ -169,26 +173,29 @@ func (r *Releaser) enterNamespaces(ctx context.Context, maps *bpf.Maps,
 			return false, nil
 		}
 		for _, a := range in[cookie] {
-			if err := r.attachInside(ctx, maps, ns, a); errors.Is(err, unix.ENODEV) {
-				continue // the interface was deleted, with its parent or by the container
-			} else if err != nil {
+			lacked, err := r.attachInside(ctx, maps, ns, a)
+			switch {
+			case errors.Is(err, unix.ENODEV): // the interface was deleted, with its parent or by the container
+			case err != nil:
+				left[a.Key()] = true
 				errs = append(errs, fmt.Errorf("attachment %q: %w", a.Key(), err))
-			} else {
+			case lacked || left[a.Key()]:
+				delete(left, a.Key())
 				done.Attached++
 			}
 		}
 		delete(in, cookie)
 		return len(in) == 0 || ctx.Err() != nil, nil
 	})
-	done.Left = len(missing) - done.Attached
+	done.Left = len(left)
 	return done, errors.Join(errs...)
 }
 
 // attachInside attaches the lacked programs while no transaction can end the attachment,
-// as [Endpoint] requires.
+// as [Endpoint] requires, and reports whether there were any.
 func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network.Namespace,
-	seen *state.Attachment) error {
-	return r.Store.View(ctx, func(tx *state.Tx) error {
+	seen *state.Attachment) (had bool, err error) {
+	err = r.Store.View(ctx, func(tx *state.Tx) error {
 		a, err := tx.Attachment(seen.Key())
 		if errors.Is(err, state.ErrNotFound) {
 			return nil
@@ -201,6 +208,12 @@ func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network
 			return err
 		}
 		return ns.Do(func() error {
+			if bpf.HasFiltersInside() {
+				if lacked, err = withoutFilter(maps, a, lacked); err != nil {
+					return err
+				}
+			}
+			had = len(lacked) > 0
 			var errs []error
 			for _, o := range lacked {
 				errs = append(errs, maps.AttachInside(o, Endpoint(a)))
@@ -208,4 +221,26 @@ func (r *Releaser) attachInside(ctx context.Context, maps *bpf.Maps, ns *network
 			return errors.Join(errs...)
 		})
 	})
+	return had, err
+}
+
+// withoutFilter adds the programs to lacked whose filter is not on the interface, which is in the
+// current namespace.
+func withoutFilter(maps *bpf.Maps, a *state.Attachment, lacked []bpf.OwnProgram) ([]bpf.OwnProgram, error) {
+	if a.Phase != specs.PhaseAttached || a.Lost {
+		return lacked, nil // as LackedPrograms
+	}
+	for _, o := range OwnPrograms(a) {
+		if slices.Contains(lacked, o) {
+			continue
+		}
+		is, err := maps.LacksFilter(o, a.LinkIndex)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			lacked = append(lacked, o)
+		}
+	}
+	return lacked, nil
 }
