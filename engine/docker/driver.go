@@ -20,7 +20,8 @@ func (s *Server) createNetwork(_ context.Context, data []byte) (any, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	if _, err := c.Space(); err != nil {
+	space, err := c.Space()
+	if err != nil {
 		return nil, err
 	}
 	selection, err := c.Selection()
@@ -34,21 +35,29 @@ func (s *Server) createNetwork(_ context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkSource(n); err != nil {
+	if err := s.checkNetwork(&c, selection, n); err != nil {
 		return nil, err
+	}
+	if err := s.checkRanges(space, n); err != nil {
+		return nil, err
+	}
+	return done{}, s.Networks.Save(&c)
+}
+
+// checkNetwork refuses a network that does not fit docker's part of it.
+func (s *Server) checkNetwork(c *CreateNetwork, selection specs.Selection, n *specs.Network) error {
+	if err := c.checkSource(n); err != nil {
+		return err
 	}
 	if c.ByDocker() {
 		for _, p := range c.addressPools() {
 			selection.IPs = append(selection.IPs, specs.IP{Addr: p.Pool.Addr(), Bits: -1})
 		}
 		if err := s.Allow(selection); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := c.checkDefinition(&selection, n); err != nil {
-		return nil, err
-	}
-	return done{}, s.Networks.Save(&c)
+	return c.checkDefinition(&selection, n)
 }
 
 // networkOf returns the network of a selection.

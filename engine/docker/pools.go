@@ -57,7 +57,8 @@ func parsePool(id string) (p pool, err error) {
 	return p, specs.At("PoolID", err)
 }
 
-// requestPool checks a subnet. The pool is the network's, so nothing is kept for it.
+// requestPool checks a subnet. The pool is the network's, so only its range is kept, until docker
+// has created the network.
 func (s *Server) requestPool(_ context.Context, data []byte) (any, error) {
 	var r RequestPool
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -86,6 +87,7 @@ func (s *Server) requestPool(_ context.Context, data []byte) (any, error) {
 		if p.given.Bits() < p.subnet.Bits() || !p.subnet.Contains(p.given.Addr()) {
 			return nil, specs.Invalid("--ip-range", r.SubPool, "a part of the subnet %s", p.subnet)
 		}
+		s.ranges.add(p)
 	}
 	return GivenPool{p.id(), p.subnet.String()}, nil
 }

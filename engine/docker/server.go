@@ -15,7 +15,8 @@ import (
 	"berth/specs"
 )
 
-// Server answers docker's calls. It keeps nothing in memory between two calls.
+// Server answers docker's calls. Between two calls it keeps nothing in memory except the ranges of
+// networks that docker is creating.
 type Server struct {
 	Dirs     config.Dirs
 	Networks Networks
@@ -24,6 +25,8 @@ type Server struct {
 	Allow    func(specs.Selection) error // refuses a network by policy, as hook.Hook.Allow does
 	Log      *slog.Logger
 	Now      func() time.Duration // CLOCK_BOOTTIME, or nil for the kernel's
+
+	ranges ranges
 }
 
 type method func(*Server, context.Context, []byte) (any, error)
@@ -51,7 +54,7 @@ var methods = map[string]method{
 	"IpamDriver.GetCapabilities":         constant(IPAMCapabilities{}),
 	"IpamDriver.GetDefaultAddressSpaces": (*Server).addressSpaces,
 	"IpamDriver.RequestPool":             (*Server).requestPool,
-	"IpamDriver.ReleasePool":             constant(done{}), // a pool is the network's
+	"IpamDriver.ReleasePool":             (*Server).releasePool,
 	"IpamDriver.RequestAddress":          (*Server).requestAddress,
 	"IpamDriver.ReleaseAddress":          (*Server).releaseAddress,
 }

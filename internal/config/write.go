@@ -45,11 +45,23 @@ func Save(dir string, n *specs.Network) error {
 
 // Remove deletes a network's file, even one that does not parse. If the network does
 // not exist, the error is that of [Network].
-func Remove(dir, name string) error {
+func Remove(dir, name string) error { return atFile(dir, name, os.Remove) }
+
+// Exists returns an error like that of [Remove] if there is no file of a network. It does not read the
+// file.
+func Exists(dir, name string) error {
+	return atFile(dir, name, func(path string) error {
+		_, err := os.Lstat(path)
+		return err
+	})
+}
+
+// atFile calls a function with the path of a network's file.
+func atFile(dir, name string, do func(path string) error) error {
 	if err := specs.CheckNetworkName(name); err != nil {
 		return err
 	}
-	err := os.Remove(NetworkFile(dir, name))
+	err := do(NetworkFile(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return unknownNetwork(dir, name)
 	}

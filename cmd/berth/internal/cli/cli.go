@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,9 +104,28 @@ func Main(ctx context.Context, args []string, env Env) int {
 		return exitUsage
 	case errors.Is(err, errPrinted):
 	default:
-		fmt.Fprintf(env.Err, "berth: %v\n", err)
+		for _, text := range distinctTexts(err) {
+			env.warnf("%s", text)
+		}
 	}
 	return exitFailed
+}
+
+// distinctTexts returns the texts of the errors that errors.Join has joined, each once: several steps
+// of a command can fail for the same reason.
+func distinctTexts(err error) (texts []string) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
+		return []string{err.Error()}
+	}
+	for _, one := range joined.Unwrap() {
+		for _, text := range distinctTexts(one) {
+			if !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
 }
 
 // errPrinted ends a command that has already printed its error.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -37,6 +39,30 @@ func TestGCOfAnUnusableState(t *testing.T) {
 	w.mustFail(exitFailed, "run\": not a directory", "gc")
 	if n := strings.Count(w.err.String(), "open directory"); n != 1 {
 		t.Errorf("it is said %d times: %s", n, &w.err)
+	}
+}
+
+// TestGCOfUnusablePins requires that several steps that fail for the same reason are one error.
+func TestGCOfUnusablePins(t *testing.T) {
+	w := newWorld(t)
+	w.bpffs = "/dev/null"
+	if code := w.runMain("gc"); code != exitFailed || strings.Count(w.err.String(), `"/dev/null" is no directory`) != 1 {
+		t.Errorf("exit %d, want the error once: %s", code, &w.err)
+	}
+}
+
+func TestDistinctTexts(t *testing.T) {
+	a, b := errors.New("a"), errors.New("b")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{a, "a"}, {errors.Join(a, a), "a"}, {errors.Join(errors.Join(a, b), a, errors.Join(b, errors.New("b"))), "a b"},
+		{fmt.Errorf("both: %w and %w", a, a), "both: a and a"}, {errors.Join(fmt.Errorf("x:\n%w", a), a), "x:\na a"},
+	} {
+		if got := strings.Join(distinctTexts(c.err), " "); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
 	}
 }
 

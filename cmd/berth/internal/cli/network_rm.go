@@ -34,23 +34,43 @@ func newNetworkRm(env *Env) *cobra.Command {
 	return cmd
 }
 
-// removeNetworks removes the networks that can be removed, and returns errors for the others.
-func removeNetworks(ctx context.Context, env *Env, names []string, force bool) (err error) {
+// removeNetworks removes all of the networks, or prints why some cannot be removed, and removes none.
+func removeNetworks(ctx context.Context, env *Env, names []string, force bool) error {
+	var removable []string
+	failed := false
 	for _, name := range names {
-		failed := removeNetwork(ctx, env, name)
+		if slices.Contains(removable, name) {
+			continue
+		}
+		err := checkRemovable(ctx, env, name)
 		switch {
-		case force && errors.Is(failed, fs.ErrNotExist):
-		case failed != nil:
-			env.warnf("%v", failed)
-			err = errPrinted
-		default:
-			fmt.Fprintln(env.Out, name)
+		case err == nil:
+			removable = append(removable, name)
+		case !force || !errors.Is(err, fs.ErrNotExist):
+			env.warnf("%v", err)
+			failed = true
 		}
 	}
-	return err
+	if failed {
+		if len(removable) > 0 {
+			env.warnf("no network was removed")
+		}
+		return errPrinted
+	}
+	for _, name := range removable {
+		if err := atNetwork(config.Remove(env.dirs.Config, name)); err != nil && !(force && errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+		if err := env.refreshDevices(); err != nil {
+			env.warnf("network %s: %v", name, err)
+		}
+		fmt.Fprintln(env.Out, name)
+	}
+	return nil
 }
 
-func removeNetwork(ctx context.Context, env *Env, name string) error {
+// checkRemovable returns an error if a network does not exist or is in use.
+func checkRemovable(ctx context.Context, env *Env, name string) error {
 	users, err := usersOf(ctx, env, name)
 	if err != nil {
 		return fmt.Errorf("network %q: cannot list the containers that use it: %w", name, err)
@@ -66,13 +86,7 @@ func removeNetwork(ctx context.Context, env *Env, name string) error {
 		return fmt.Errorf("network %q is in use by this host (interface %s); remove the interface first: berth host "+
 			"disable %[1]s", name, shim.Interface)
 	}
-	if err := atNetwork(config.Remove(env.dirs.Config, name)); err != nil {
-		return err
-	}
-	if err := env.refreshDevices(); err != nil {
-		env.warnf("network %s: %v", name, err)
-	}
-	return nil
+	return atNetwork(config.Exists(env.dirs.Config, name))
 }
 
 // maxUsers is the maximum of users of a network that an error names.

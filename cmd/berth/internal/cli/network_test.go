@@ -128,11 +128,20 @@ func TestNetworkRm(t *testing.T) {
 	w.mustFail(exitFailed, `, and 2 more; stop them first`, "network", "rm", "lan")
 	w.mustFail(exitFailed, `berth: network "lam": there is no such network in`, "network", "rm", "lam")
 	mustEqual(t, "rm -f of none", "", w.mustRun("network", "rm", "-f", "lam"))
-	if code := w.runMain("network", "rm", "lan", "dmz"); code != exitFailed {
-		t.Errorf("one of two in use: exit %d", code)
+	for _, c := range []struct{ names, want string }{
+		{"dmz lan", `network "lan" is in use by`}, {"lan dmz", `network "lan" is in use by`},
+		{"dmz lam", `network "lam": there is no such network in`}, {"lam dmz", `network "lam": there is no such network in`},
+		{"-f lam dmz lan", `network "lan" is in use by`},
+	} {
+		w.mustFail(exitFailed, c.want, append([]string{"network", "rm"}, strings.Fields(c.names)...)...)
+		mustEqual(t, "removed by rm "+c.names, "", w.out.String())
+		if !strings.HasSuffix(w.err.String(), "berth: no network was removed\n") {
+			t.Errorf("rm %s: %s", c.names, &w.err)
+		}
+		mustEqual(t, "networks after rm "+c.names, "dmz\nlan\n", w.mustRun("network", "ls", "-q"))
 	}
-	mustEqual(t, "rm", "dmz\n", w.out.String())
-	mustEqual(t, "what stays", "lan\n", w.mustRun("network", "ls", "-q"))
+	mustEqual(t, "rm", "dmz\n", w.mustRun("network", "rm", "dmz", "dmz"))
+	mustEqual(t, "networks left", "lan\n", w.mustRun("network", "ls", "-q"))
 	w.mustFail(exitUsage, `berth network rm: the network's NAME is missing`, "network", "rm")
 }
 
