@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -62,11 +61,14 @@ func (f Format) Decode(text string) (map[string]any, error) {
 
 // Set sets a value: a string, bool or []string, any value returned by Decode, or a
 // map[string]any of these, whose keys are set one by one if the table exists. It returns no
-// changes if the value is set already.
+// changes if the value is set already. A null of JSON counts as no value.
 func (f Format) Set(text string, path []string, value any) (string, []Change, error) {
 	values, err := f.Decode(text)
 	if err != nil {
 		return "", nil, err
+	}
+	if null := findNull(values, path); null < len(path) {
+		path, value = path[:null], nestBelow(path[null-1:], value)
 	}
 	now, there := Lookup(values, path...)
 	table, isTable := value.(map[string]any)
@@ -74,9 +76,9 @@ func (f Format) Set(text string, path []string, value any) (string, []Change, er
 	switch {
 	case there && isTable && wasTable:
 		return f.setAll(text, path, table)
-	case there && reflect.DeepEqual(now, plainValue(value)):
+	case there && equalValues(now, plainValue(value)):
 		return text, nil, nil
-	case there && wasTable != isTable:
+	case there && now != nil && wasTable != isTable:
 		return "", nil, pathError(path, ErrLayout)
 	}
 	var change Change
@@ -129,10 +131,32 @@ func (f Format) Undo(text string, c Change) (string, error) {
 		}
 	}
 	edited, err := f.language().cutValue(text, c.Path)
+	if err == nil {
+		edited, err = f.cutEmpty(edited, c)
+	}
 	if err != nil {
 		return "", err
 	}
 	return edited, f.verifyValues(edited, values, c.Path)
+}
+
+// cutEmpty removes the tables that were inserted with a value and are empty without it.
+func (f Format) cutEmpty(text string, c Change) (string, error) {
+	for parent := c.Path[:len(c.Path)-1]; len(parent) > 0; parent = parent[:len(parent)-1] {
+		values, err := f.Decode(text)
+		if err != nil {
+			return "", err
+		}
+		now, _ := Lookup(values, parent...)
+		table, isTable := now.(map[string]any)
+		if !isTable || len(table) > 0 || !strings.Contains(c.Added, parent[len(parent)-1]) {
+			break
+		}
+		if text, err = f.language().cutValue(text, parent); err != nil {
+			return "", err
+		}
+	}
+	return text, nil
 }
 
 // putBack replaces the value that was set with the old one.
@@ -170,7 +194,7 @@ func (f Format) verifyValues(text string, want map[string]any, path []string) er
 	if err != nil {
 		return pathError(path, fmt.Errorf("%w: %w", ErrLayout, err))
 	}
-	if !reflect.DeepEqual(pruneTables(got), pruneTables(want)) {
+	if !equalValues(pruneTables(got), pruneTables(want)) {
 		return pathError(path, ErrLayout)
 	}
 	return nil

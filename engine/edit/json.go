@@ -24,6 +24,10 @@ func (jsonLanguage) decodeText(text string) (map[string]any, error) {
 		return nil, fmt.Errorf("line %d: %w", strings.Count(text[:at.Offset], "\n")+1, err)
 	}
 	var kind *json.UnmarshalTypeError
+	isNumber := errors.As(err, &kind) && strings.HasPrefix(kind.Value, "number ")
+	if isNumber && strings.HasPrefix(strings.TrimSpace(text), "{") { // too large for any reader
+		return nil, fmt.Errorf("line %d: %w", strings.Count(text[:kind.Offset], "\n")+1, err)
+	}
 	if errors.As(err, &kind) || err == nil && values == nil {
 		return nil, errors.New("the file has another value than an object")
 	}
@@ -126,7 +130,7 @@ func (jsonLanguage) replaceValue(text string, path []string, value any) (string,
 	if m == nil || depth != len(path)-1 {
 		return "", Change{}, pathError(path, ErrLayout)
 	}
-	set, err := writeJSON(value, lineIndent(text, m.start), indentUnit(text))
+	set, err := writeValue(text, value, lineIndent(text, m.start))
 	old := text[m.value:m.valueEnd]
 	return text[:m.value] + set + text[m.valueEnd:], Change{Path: path, Value: set, Old: &old}, err
 }
@@ -136,7 +140,7 @@ func (jsonLanguage) replaceValue(text string, path []string, value any) (string,
 func (jsonLanguage) insertValue(text string, path []string, value any) (string, Change, error) {
 	change := Change{Path: path}
 	if strings.TrimSpace(text) == "" {
-		set, err := writeJSON(nestBelow(append([]string{""}, path...), value), "", indentUnit(text))
+		set, err := writeValue(text, nestBelow(append([]string{""}, path...), value), "")
 		change.Added = set + "\n"
 		return change.Added + text, change, err
 	}
@@ -151,7 +155,7 @@ func (jsonLanguage) insertValue(text string, path []string, value any) (string, 
 	keys := path[depth:]
 	name, _ := json.Marshal(keys[0]) // a string
 	at, before, indent, after := in.memberPlace(text)
-	set, err := writeJSON(nestBelow(keys, value), indent, indentUnit(text))
+	set, err := writeValue(text, nestBelow(keys, value), indent)
 	if err != nil {
 		return "", change, err
 	}
@@ -168,10 +172,7 @@ func (jsonLanguage) insertValue(text string, path []string, value any) (string, 
 // memberPlace returns the offset of a new member, the text before and after it, and the
 // indentation of its line.
 func (o *object) memberPlace(text string) (at int, before, indent, after string) {
-	newline := "\n"
-	if strings.Contains(text, "\r\n") {
-		newline = "\r\n"
-	}
+	newline := newlineOf(text)
 	if len(o.members) == 0 {
 		outer := lineIndent(text, o.start)
 		if strings.Contains(text[o.start:o.end], "\n") {
@@ -223,6 +224,23 @@ func indentUnit(text string) string {
 		}
 	}
 	return "    "
+}
+
+// newlineOf returns a file's end of line.
+func newlineOf(text string) string {
+	if strings.Contains(text, "\r\n") {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// writeValue writes a value in the form of a file, on a line with an indentation.
+func writeValue(text string, value any, indent string) (string, error) {
+	set, err := writeJSON(value, indent, indentUnit(text))
+	if _, asWritten := value.(verbatim); asWritten {
+		return set, err
+	}
+	return strings.ReplaceAll(set, "\n", newlineOf(text)), err
 }
 
 func writeJSON(value any, indent, unit string) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -162,11 +163,13 @@ func writeTOML(value any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
-		text := strconv.FormatFloat(v, 'f', -1, 64)
-		if !strings.ContainsRune(text, '.') {
+		text := strings.ToLower(strconv.FormatFloat(v, 'f', -1, 64))
+		if !strings.ContainsAny(text, ".in") { // neither a fraction nor inf or nan
 			text += ".0"
 		}
-		return text
+		return strings.TrimPrefix(text, "+")
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
 	case []string:
 		return writeTOML(plainValue(v))
 	case []any:

@@ -152,12 +152,7 @@ func (t tomlText) afterEntry(e entry) (int, string) {
 	return e.end, ""
 }
 
-func (t tomlText) newline() string {
-	if strings.Contains(t.text, "\r\n") {
-		return "\r\n"
-	}
-	return "\n"
-}
+func (t tomlText) newline() string { return newlineOf(t.text) }
 
 func (t tomlText) indentOf(e entry) string {
 	line := t.text[e.line:e.start]

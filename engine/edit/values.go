@@ -2,6 +2,8 @@ package edit
 
 import (
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 )
 
@@ -18,6 +20,33 @@ func Lookup(values map[string]any, path ...string) (any, bool) {
 		}
 	}
 	return at, true
+}
+
+// findNull returns the number of a path's keys that lead to a null, or the path's length if none does.
+func findNull(values map[string]any, path []string) int {
+	for i := range path {
+		if value, there := Lookup(values, path[:i+1]...); there && value == nil {
+			return i + 1
+		}
+	}
+	return len(path)
+}
+
+// equalValues reports whether decoded values are equal. Other than for reflect.DeepEqual, NaN equals
+// itself.
+func equalValues(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, func(a, b any) bool { return equalValues(a, b) })
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equalValues)
+	case float64:
+		b, ok := b.(float64)
+		return ok && (a == b || math.IsNaN(a) && math.IsNaN(b))
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // putValue sets a value, and creates the tables that lead to it.

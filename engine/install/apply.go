@@ -66,7 +66,8 @@ func (p *Plan) Remove() error {
 	if err := p.writeAll(); err != nil {
 		return err
 	}
-	if len(p.kept) > 0 {
+	removeDirs(p.dirs)
+	if !p.retired.IsZero() {
 		return p.retireRecord()
 	}
 	return os.RemoveAll(recordDir(p.home, p.Engine))
@@ -94,6 +95,7 @@ func (p *Plan) writeAll() error {
 			for _, w := range written {
 				err = errors.Join(err, writeFile(w.Path, w.Disk))
 			}
+			removeDirs(p.dirs)
 			return err
 		}
 		written = append(written, f)

@@ -37,6 +37,9 @@ func planContainerd(p *planner) error {
 		return err
 	}
 	name, source := c.sourceRuntime()
+	if err := c.checkHandler(p.o.Default, name); err != nil {
+		return err
+	}
 	options, _ := source["options"].(map[string]any)
 	low, _ := options["BinaryName"].(string)
 	program, err := p.launcherPath(launchSpec{runtime: low})
@@ -61,6 +64,31 @@ func planContainerd(p *planner) error {
 	p.plan.Restart = "systemctl restart containerd"
 	p.containerdNotes(c, name)
 	return err
+}
+
+// checkHandler refuses to replace a handler of others, and a default runtime of another shim.
+func (c *containerdFiles) checkHandler(makeDefault bool, source string) error {
+	entry, _ := edit.Lookup(c.cri, "containerd", "runtimes", handler)
+	named, _ := stringAt(c.cri, "containerd", "runtimes", handler, "options", "BinaryName")
+	if err := refuseForeign(c.main, entry, named); err != nil {
+		return err
+	}
+	if name := c.defaultName(); makeDefault && name != "" && name != handler && name != source {
+		return errDefault(name, "does not use the shim "+runcShim)
+	}
+	return nil
+}
+
+// leaveContainerd removes a default that names berth's handler if the handler is gone.
+func (p *planner) leaveContainerd() error {
+	c, err := p.readContainerd(p.engineVersion("containerd"))
+	if err != nil {
+		return err
+	}
+	if _, remains := edit.Lookup(c.cri, "containerd", "runtimes", handler); remains {
+		return nil
+	}
+	return p.dropDefault(c.files, edit.TOML, "plugins", c.plugin, "containerd", "default_runtime_name")
 }
 
 func (p *planner) containerdNotes(c *containerdFiles, source string) {
@@ -124,6 +152,7 @@ type containerdFiles struct {
 	main     string
 	last     string // the file whose table of the CRI plugin takes effect
 	imports  []string
+	files    []string // all that containerd reads
 	version  int64
 	plugin   string
 	cri      map[string]any // the CRI plugin's table
@@ -147,6 +176,7 @@ func (p *planner) readContainerd(v engineversion.Version) (*containerdFiles, err
 			continue
 		}
 		seen[path] = true
+		c.files = append(c.files, path)
 		values, err := p.decodePlanned(path, edit.TOML)
 		if err != nil {
 			return nil, err

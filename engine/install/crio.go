@@ -31,6 +31,9 @@ func planCRIO(p *planner) error {
 			handler)
 	}
 	name, source := crioSource(runtime)
+	if err := checkCRIO(runtime, p.o.Default, name); err != nil {
+		return err
+	}
 	if p.o.Default {
 		p.addNote("pods without a runtimeClassName get the handler, a copy of the runtime %q", name)
 	}
@@ -42,13 +45,7 @@ func planCRIO(p *planner) error {
 	if err != nil {
 		return err
 	}
-	table := map[string]any{"runtime_type": "oci"}
-	for key, value := range source {
-		if key != "inherit_default_runtime" && key != "platform_runtime_paths" {
-			table[key] = value
-		}
-	}
-	table["runtime_path"] = program
+	table := crioTable(source, program)
 	path := p.mainFile(crioDropIn)
 	p.plan.Restart = "systemctl restart crio"
 	err = p.setValue(path, edit.TOML, []string{"crio", "runtime", "runtimes", handler}, table)
@@ -108,12 +105,46 @@ func (p *planner) crioRuntime() (map[string]any, error) {
 	return runtime, nil
 }
 
-// crioSource returns the runtime that berth-runtime should run: the default one, else the
+// crioTable returns berth's runtime handler: a copy of another that runs a program.
+func crioTable(source map[string]any, program string) map[string]any {
+	table := map[string]any{"runtime_type": "oci"}
+	for key, value := range source {
+		if key != "inherit_default_runtime" && key != "platform_runtime_paths" {
+			table[key] = value
+		}
+	}
+	table["runtime_path"] = program
+	return table
+}
+
+// checkCRIO refuses to replace a handler of others, and a default runtime that is no OCI runtime.
+func checkCRIO(runtime map[string]any, makeDefault bool, source string) error {
+	entry, _ := edit.Lookup(runtime, "runtimes", handler)
+	named, _ := stringAt(runtime, "runtimes", handler, "runtime_path")
+	if err := refuseForeign("CRI-O", entry, named); err != nil {
+		return err
+	}
+	if name, _ := stringAt(runtime, "default_runtime"); makeDefault && name != "" && name != handler && name != source {
+		return errDefault(name, "is no OCI runtime")
+	}
+	return nil
+}
+
+// leaveCRIO removes a default that names berth's handler if the handler is gone.
+func (p *planner) leaveCRIO() error {
+	runtime, err := p.crioRuntime()
+	if _, remains := edit.Lookup(runtime, "runtimes", handler); err != nil || remains {
+		return err
+	}
+	return p.dropDefault(p.crioFiles(), edit.TOML, "crio", "runtime", "default_runtime")
+}
+
+// crioSource returns the runtime that berth-runtime should run: the default one if it is an OCI runtime, else the
 // only one configured, else crun, CRI-O's own from 1.31.
 func crioSource(runtime map[string]any) (string, map[string]any) {
 	runtimes, _ := runtime["runtimes"].(map[string]any)
 	name, _ := runtime["default_runtime"].(string)
-	if name == "" || name == handler {
+	if kind, _ := stringAt(runtimes, name, "runtime_type"); name == "" || name == handler || kind != "" && kind != "oci" {
 		name = "crun"
 		if _, configured := runtimes[name]; !configured && runtimes["runc"] != nil {
 			name = "runc"

@@ -1,11 +1,10 @@
 package install
 
 import (
+	"fmt"
+
 	"berth/engine/edit"
 )
-
-// handler is the engines' name for berth-runtime.
-const handler = "berth"
 
 const daemonJSON = "/etc/docker/daemon.json"
 
@@ -20,13 +19,7 @@ func planDocker(p *planner) error {
 	if err != nil {
 		return err
 	}
-	l := launchSpec{late: true}
-	if name, _ := stringAt(values, "default-runtime"); name != "" && name != handler {
-		if l.runtime, _ = stringAt(values, "runtimes", name, "path"); l.runtime == "" {
-			l.runtime = p.o.lookPath(name)
-		}
-	}
-	program, err := p.launcherPath(l)
+	program, err := p.dockerProgram(path, values)
 	if err != nil {
 		return err
 	}
@@ -52,6 +45,59 @@ func planDocker(p *planner) error {
 		p.addNote("docker %s has no --annotation; it needs docker 24.0 or newer", v.Text)
 	}
 	return p.writeDriver(v)
+}
+
+// dockerProgram returns the path of the runtime's program. It refuses to replace a runtime of others, and
+// an installation that the running dockerd does not read.
+func (p *planner) dockerProgram(path string, values map[string]any) (string, error) {
+	entry, _ := edit.Lookup(values, "runtimes", handler)
+	named, _ := stringAt(values, "runtimes", handler, "path")
+	if err := refuseForeign(path, entry, named); err != nil {
+		return "", err
+	}
+	daemon := p.runningDocker()
+	if err := daemon.checkFlags(p.o, path); err != nil {
+		return "", err
+	}
+	l, err := p.dockerLauncher(values, daemon)
+	if err != nil {
+		return "", err
+	}
+	return p.launcherPath(l)
+}
+
+// dockerLauncher returns how berth-runtime runs docker's default runtime.
+func (p *planner) dockerLauncher(values map[string]any, daemon *dockerd) (launchSpec, error) {
+	l := launchSpec{late: true}
+	name, _ := stringAt(values, "default-runtime")
+	if name == "" {
+		name = daemon.flags["default-runtime"]
+	}
+	if name == "" || name == handler {
+		return l, nil
+	}
+	found, _ := edit.Lookup(values, "runtimes", name)
+	entry, _ := found.(map[string]any)
+	kind, _ := entry["runtimeType"].(string)
+	l.runtime, _ = entry["path"].(string)
+	args, _ := entry["runtimeArgs"].([]any)
+	for _, arg := range args {
+		if text, ok := arg.(string); ok {
+			l.args = append(l.args, text)
+		}
+	}
+	switch {
+	case l.runtime != "":
+	case kind == runcShim:
+		l.runtime, _ = stringAt(entry, "options", "BinaryName")
+	case kind != "" && p.o.Default:
+		return l, errDefault(name, fmt.Sprintf("has the type %q", kind))
+	case kind != "":
+		p.addNote("berth's runtime runs runc or crun, not the default runtime %q, which has the type %q", name, kind)
+	default:
+		l.runtime = p.o.lookPath(name)
+	}
+	return l, nil
 }
 
 // mainFile returns the engine's own configuration file.

@@ -9,11 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"berth/engine/edit"
 )
@@ -41,6 +38,9 @@ func (p *planner) retireDocker(mine *record) error {
 			handler, listUsers(users))
 	}
 	p.noteDriver()
+	if err := p.dropDockerDefault(); err != nil {
+		return err
+	}
 	waiting := p.dockerSince(mine.Retired)
 	if len(users) == 0 && !waiting {
 		return nil
@@ -64,6 +64,19 @@ func (p *planner) retireDocker(mine *record) error {
 	return nil
 }
 
+// dropDockerDefault removes the default runtime if it is berth's, which is gone.
+func (p *planner) dropDockerDefault() error {
+	if p.runningDocker().flags["default-runtime"] == handler {
+		p.addNote("dockerd runs with --default-runtime %s; remove that flag before you restart docker", handler)
+	}
+	path := p.mainFile(daemonJSON)
+	values, err := p.decodePlanned(path, edit.JSON)
+	if _, remains := edit.Lookup(values, "runtimes", handler); err != nil || remains {
+		return err
+	}
+	return p.dropDefault([]string{path}, edit.JSON, "default-runtime")
+}
+
 func listUsers(users []string) string {
 	text := strings.Join(users[:min(len(users), maxNamed)], ", ")
 	if more := len(users) - maxNamed; more > 0 {
@@ -73,27 +86,17 @@ func listUsers(users []string) string {
 }
 
 // dockerSince reports whether a dockerd runs that was started before a time, or at any time
-// if that is zero. dockerd writes its pid file when it starts.
+// if that is zero.
 func (p *planner) dockerSince(since time.Time) bool {
-	var started time.Time
-	alive := false
-	for _, name := range []string{"/run/docker.pid", "/var/run/docker.pid"} {
-		path := p.o.sysPath(name)
-		info, err := os.Stat(path)
-		if text, readErr := os.ReadFile(path); err == nil && readErr == nil {
-			pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-			started = info.ModTime()
-			alive = alive || err == nil && pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
-		}
-	}
-	if !alive { // its pid file may be elsewhere, or its process invisible
+	d := p.runningDocker()
+	if d.pid == 0 { // its pid file may be elsewhere, or its process invisible
 		conn, err := net.DialTimeout("unix", p.o.sysPath("/run/docker.sock"), time.Second)
 		if err != nil {
 			return false
 		}
 		_ = conn.Close() // an accepted connection is the whole test
 	}
-	return since.IsZero() || !started.IsZero() && started.Before(since)
+	return since.IsZero() || !d.started.IsZero() && d.started.Before(since)
 }
 
 // dockerUsers returns the names of the containers that use berth's runtime, from their
@@ -104,6 +107,9 @@ func (p *planner) dockerUsers() (users []string, err error) {
 		return nil, err
 	}
 	data, _ := stringAt(values, "data-root")
+	if flag := p.runningDocker().flags["data-root"]; flag != "" {
+		data = flag
+	}
 	if data == "" {
 		data = "/var/lib/docker"
 	}
@@ -111,7 +117,10 @@ func (p *planner) dockerUsers() (users []string, err error) {
 		files, _ := filepath.Glob(filepath.Join(p.o.sysPath(data), pattern)) // the patterns are well formed
 		for _, file := range files {
 			var host struct{ Runtime string }
-			if err := readJSON(file, &host); err != nil {
+			err := readJSON(file, &host)
+			if errors.Is(err, errNoJSON) { // written half when the host lost power; docker skips it too
+				p.addNote("docker does not load the container of %v", err)
+			} else if err != nil {
 				return nil, err
 			}
 			if host.Runtime == handler {
@@ -132,6 +141,9 @@ func dockerName(dir string) string {
 	return filepath.Base(dir)
 }
 
+// errNoJSON is returned for a file that is no JSON.
+var errNoJSON = errors.New("not JSON")
+
 // readJSON decodes a file; a file deleted meanwhile counts as empty.
 func readJSON(path string, into any) error {
 	data, err := os.ReadFile(path)
@@ -140,7 +152,7 @@ func readJSON(path string, into any) error {
 	}
 	if err == nil {
 		if err = json.Unmarshal(data, into); err != nil {
-			err = fmt.Errorf("%s: %w", path, err)
+			err = fmt.Errorf("%s: %w: %w", path, errNoJSON, err)
 		}
 	}
 	return err

@@ -48,6 +48,7 @@ type File struct {
 	ours    bool          // whether it has changes of berth's, or is berth's
 	shared  bool          // another engine's installation also changed this file
 	before  *Content      // if shared, the content before that
+	created bool          // the installation to undo created this configuration file
 }
 
 // originalToKeep returns the original content to keep.

@@ -18,8 +18,9 @@ const (
 
 // launchSpec describes how an engine runs berth-runtime.
 type launchSpec struct {
-	late    bool   // attach when the container is started
-	runtime string // the engine's own low-level runtime; "" for the one that berth-runtime finds
+	late    bool     // attach when the container is started
+	runtime string   // the engine's own low-level runtime; "" for the one that berth-runtime finds
+	args    []string // its own, before the engine's
 }
 
 // launcherPath returns the path of a program that runs berth-runtime with these settings:
@@ -37,10 +38,11 @@ func (p *planner) launcherPath(l launchSpec) (string, error) {
 	if l.runtime != "" && l.runtime != p.defaultRuntime() {
 		args = append(args, "--berth-runtime", l.runtime)
 	}
-	if len(args) > 0 {
+	if len(args)+len(l.args) > 0 {
 		if l.late {
 			args = append(args, "--berth-attach", "start")
 		}
+		args = append(args, l.args...)
 		script := filepath.Join(p.o.configHome(), "runtimes", runtimeProgram+"-"+p.o.Engine)
 		return script, p.writeScript(script, path, args)
 	}

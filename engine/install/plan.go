@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ type Plan struct {
 
 	retired time.Time      // when the runtime was removed from an engine that still uses it; zero if it does not
 	kept    []recordedFile // files that stay for it
+	dirs    []string       // directories that the installation creates, or created
 	cniDir  string         // directory of the files of CNI; "" if none are written
 }
 
@@ -69,11 +69,13 @@ func Install(o Options) (*Plan, error) {
 	if err := e.plan(p); err != nil {
 		return nil, fmt.Errorf("install for %s: %w", o.Engine, err)
 	}
+	p.keepPrograms()
 	if e.asRoot {
 		if err := p.allowStatic(); err != nil {
 			return nil, fmt.Errorf("install for %s: %w", o.Engine, err)
 		}
 	}
+	p.plan.dirs = collectDirs(p.plan.Files, p.records)
 	return p.plan, nil
 }
 
@@ -126,20 +128,30 @@ func Uninstall(o Options) (*Plan, error) {
 		return nil, fmt.Errorf("uninstall for %s: %w: there is no record in %s", e.name, ErrNotInstalled,
 			recordDir(o.configHome(), e.name))
 	}
-	p.plan.Restart = mine.Restart
+	p.o.Flags, p.plan.flags = mine.Flags, mine.Flags
+	p.plan.Restart, p.plan.dirs = mine.Restart, mine.Dirs
 	for _, f := range p.plan.Files {
 		f.After = f.Base
 	}
-	switch e.name {
-	case Docker:
-		err = p.retireDocker(mine)
-	case Podman:
-		err = p.leavePodman()
-	}
-	if err != nil {
+	if err := p.leaveEngine(mine); err != nil {
 		return nil, fmt.Errorf("uninstall for %s: %w", e.name, err)
 	}
 	return p.plan, nil
+}
+
+// leaveEngine completes the plan of an uninstallation with the part that depends on the engine.
+func (p *planner) leaveEngine(mine *record) error {
+	if mine.Engine == Docker {
+		return p.retireDocker(mine)
+	}
+	leave := map[string]func() error{Podman: p.leavePodman, Containerd: p.leaveContainerd, CRIO: p.leaveCRIO}[mine.Engine]
+	if leave == nil {
+		return nil
+	}
+	if err := p.refuseUsed(mine); err != nil {
+		return err
+	}
+	return leave()
 }
 
 func newPlanner(o *Options) (*planner, error) {
@@ -164,7 +176,8 @@ func newPlanner(o *Options) (*planner, error) {
 		if left != nil {
 			p.addNote("%s: %v; it is left", r.Path, left)
 		}
-		p.plan.Files = append(p.plan.Files, &File{Path: r.Path, Disk: disk, Base: base, After: base, Format: r.Format})
+		p.plan.Files = append(p.plan.Files, &File{Path: r.Path, Disk: disk, Base: base, After: base, Format: r.Format,
+			created: r.Format != "" && r.before == nil})
 	}
 	return p, nil
 }
@@ -239,25 +252,6 @@ func (p *planner) setValue(path string, format edit.Format, key []string, value 
 	after.Text = text
 	f.After = &after
 	return nil
-}
-
-// setDefault makes berth's handler the default in a key, and adds notes on files read later
-// that name another.
-func (p *planner) setDefault(path string, key ...string) error {
-	beside, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path))) // the pattern is well formed
-	for _, later := range beside {
-		if later <= path {
-			continue
-		}
-		values, err := p.decodePlanned(later, edit.TOML)
-		if err != nil {
-			return err
-		}
-		if other, _ := stringAt(values, key...); other != "" && other != handler {
-			p.addNote("%s is read after %s, and makes %q the default: take that out of it", later, path, other)
-		}
-	}
-	return p.setValue(path, edit.TOML, key, handler)
 }
 
 // writeWhole plans a file that belongs to berth whole.

@@ -2,7 +2,6 @@ package install
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 
@@ -15,6 +14,11 @@ const podmanDropIn = "/etc/containers/containers.conf.d/99-berth.conf"
 
 // Podman's defaults (containers.conf(5), 4.3 to 5.6). The key that it reads is
 // runtime_supports_nocgroup, although that page has another name.
+const (
+	supportsJSON     = "runtime_supports_json"
+	supportsNoCgroup = "runtime_supports_nocgroup"
+)
+
 var (
 	jsonRuntimes     = []string{"crun", "runc", "kata", "runsc", "youki", "krun"}
 	nocgroupRuntimes = []string{"crun", "krun"}
@@ -45,7 +49,7 @@ func planPodman(p *planner) error {
 		p.addNote("podman %s reads --annotation as CSV: quote a value that has commas, --annotation "+
 			"'\"berth/networks=lan,lab\"'", v.Text)
 	}
-	return p.podmanRuntime(conf.engine)
+	return p.podmanRuntime(conf)
 }
 
 // podmanValues are the settings of podman's files that matter, merged.
@@ -54,11 +58,14 @@ type podmanValues struct {
 	hooks   podmanconf.HooksDirs
 	plugins podmanconf.PluginDirs
 
+	json, nocgroup podmanconf.Names // runtimes with these features
+
 	networks string // network_config_dir, or "" for the default directory
 }
 
 func (p *planner) readPodman() (*podmanValues, error) {
-	all := &podmanValues{engine: make(map[string]any)}
+	all := &podmanValues{json: podmanconf.Names{Standard: jsonRuntimes},
+		nocgroup: podmanconf.Names{Standard: nocgroupRuntimes}}
 	files, err := p.confFiles()
 	if err != nil {
 		return nil, err
@@ -78,7 +85,14 @@ func (p *planner) readPodman() (*podmanValues, error) {
 // add merges the values of a further file.
 func (all *podmanValues) add(values map[string]any) error {
 	table, _ := values["engine"].(map[string]any)
-	maps.Copy(all.engine, table)
+	all.engine = mergeTables(all.engine, table)
+	for key, names := range map[string]*podmanconf.Names{supportsJSON: &all.json, supportsNoCgroup: &all.nocgroup} {
+		if value, ok := table[key]; ok {
+			if err := names.Read("engine."+key, value); err != nil {
+				return err
+			}
+		}
+	}
 	if value, ok := table["hooks_dir"]; ok {
 		if err := all.hooks.Read(value); err != nil {
 			return err
@@ -134,8 +148,14 @@ func (p *planner) confFiles() (files []string, err error) {
 	return files, nil
 }
 
-func (p *planner) podmanRuntime(engine map[string]any) error {
-	l := launchSpec{late: true, runtime: p.podmanLow(engine)}
+func (p *planner) podmanRuntime(conf *podmanValues) error {
+	if err := refusePodman(conf.engine); err != nil {
+		return err
+	}
+	l := launchSpec{late: true, runtime: p.podmanLow(conf.engine)}
+	if name, _ := conf.engine["runtime"].(string); p.o.Default && name != "" && name != handler && l.runtime == "" {
+		return errDefault(name, "was not found")
+	}
 	program, err := p.launcherPath(l)
 	if err != nil {
 		return err
@@ -147,12 +167,15 @@ func (p *planner) podmanRuntime(engine map[string]any) error {
 		}
 	}
 	set([]string{program}, "runtimes", handler)
-	set(withBerth(engine["runtime_supports_json"], jsonRuntimes), "runtime_supports_json")
+	set(conf.json.With(handler), supportsJSON)
 	if filepath.Base(l.runtime) == "crun" {
-		set(withBerth(engine["runtime_supports_nocgroup"], nocgroupRuntimes), "runtime_supports_nocgroup")
+		set(conf.nocgroup.With(handler), supportsNoCgroup)
 	}
 	if err == nil && p.o.Default {
 		err = p.setDefault(path, "engine", "runtime")
+	}
+	if err == nil {
+		err = p.notePodmanLists(path)
 	}
 	return err
 }
@@ -176,19 +199,32 @@ func (p *planner) podmanLow(engine map[string]any) string {
 	return p.o.lookPath(name)
 }
 
-// withBerth returns a list of runtimes' names, or else the default one, with berth's added.
-func withBerth(value any, standard []string) []string {
-	names := standard
-	if list, ok := value.([]any); ok {
-		names = nil
-		for _, name := range list {
-			if name, ok := name.(string); ok {
-				names = append(names, name)
-			}
+// notePodmanLists adds a note on each file that podman reads later and that replaces a list of runtimes.
+func (p *planner) notePodmanLists(path string) error {
+	files, err := p.confFiles()
+	for _, key := range []string{supportsJSON, supportsNoCgroup} {
+		if err == nil {
+			err = p.noteLater(files, path, "engine."+key, func(value any) bool {
+				list, _ := value.([]any)
+				return !slices.ContainsFunc(list, func(m any) bool { return isAppend(m) || m == handler })
+			})
 		}
 	}
-	if slices.Contains(names, handler) {
-		return names
+	return err
+}
+
+// isAppend reports whether a member of a list makes podman append the list to those before it.
+func isAppend(member any) bool {
+	table, _ := member.(map[string]any)
+	return table["append"] == true
+}
+
+// refusePodman refuses to replace a runtime of others that is named like berth's.
+func refusePodman(engine map[string]any) error {
+	entry, _ := edit.Lookup(engine, "runtimes", handler)
+	program := ""
+	if list, _ := entry.([]any); len(list) > 0 {
+		program, _ = list[0].(string)
 	}
-	return append(slices.Clone(names), handler)
+	return refuseForeign("podman", entry, program)
 }

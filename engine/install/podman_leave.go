@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"berth/engine/edit"
 )
 
 // podmanNetworks is podman's directory of networks, unless network_config_dir of containers.conf
@@ -15,6 +17,9 @@ const podmanNetworks = "/etc/containers/networks"
 func (p *planner) leavePodman() error {
 	conf, err := p.readPodman()
 	if err != nil {
+		return err
+	}
+	if err := p.dropPodmanDefault(conf); err != nil {
 		return err
 	}
 	remains := func(dir string) bool {
@@ -30,6 +35,18 @@ func (p *planner) leavePodman() error {
 			strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// dropPodmanDefault removes a default runtime that is berth's, if that is gone.
+func (p *planner) dropPodmanDefault(conf *podmanValues) error {
+	if _, remains := edit.Lookup(conf.engine, "runtimes", handler); remains {
+		return nil
+	}
+	files, err := p.confFiles()
+	if err != nil {
+		return err
+	}
+	return p.dropDefault(files, edit.TOML, "engine", "runtime")
 }
 
 // podmanNetworksOfBerth returns the names of podman's networks that have the driver berth. It skips

@@ -21,6 +21,7 @@ type record struct {
 	Flags   Flags          `json:"flags,omitzero"`    // requested flags
 	CNIDir  string         `json:"cni_dir,omitempty"` // of a file of CNI for each network
 	Files   []recordedFile `json:"files"`
+	Dirs    []string       `json:"dirs,omitempty"`   // that the installation created, each after its parent
 	Retired time.Time      `json:"retired,omitzero"` // uninstalled then; the files stay while the engine uses them
 }
 
@@ -117,7 +118,7 @@ func otherRecords(all []*record, engine string) []*record {
 // writeRecord stores the files that a plan has written, with the original ones.
 func writeRecord(p *Plan) error {
 	dir := recordDir(p.home, p.Engine)
-	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags, CNIDir: p.cniDir}
+	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags, CNIDir: p.cniDir, Dirs: p.dirs}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -148,6 +149,6 @@ func (r *record) writeTo(dir string) error {
 
 // retireRecord keeps a record of the files that stay, to be removed later.
 func (p *Plan) retireRecord() error {
-	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Retired: p.retired}
+	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Dirs: p.dirs, Retired: p.retired}
 	return r.writeTo(recordDir(p.home, p.Engine))
 }

@@ -2,7 +2,7 @@
 // (containers.conf(5)) that checks and installations share: its files, and their
 // directories of hooks.d and of netavark's plugins. It reads and writes no file.
 //
-// [HooksDirs] and [PluginDirs] collect these directories over all files.
+// [HooksDirs] and [PluginDirs] collect these directories over all files, [Names] other lists.
 package podmanconf
 
 import (
@@ -59,7 +59,29 @@ func (d *PluginDirs) Read(value any) error {
 // Dirs returns the directories; a file of an earlier one hides those of later ones.
 func (d *PluginDirs) Dirs() []string { return slices.Clone(d.list.dirsOr(NetavarkDirs)) }
 
-// dirList is a list of directories over podman's files.
+// Names collects a list of names over podman's files.
+type Names struct {
+	Standard []string // podman's default
+	list     dirList
+}
+
+// Read applies the value of a further file, as a decoder of TOML returns it.
+func (n *Names) Read(key string, value any) error { return n.list.setDirs(key, n.Standard, value) }
+
+// With returns the value of a further file that adds a name: only the name if {append = true} of an
+// earlier file is in force.
+func (n *Names) With(name string) []string {
+	all := n.list.dirsOr(n.Standard)
+	switch {
+	case slices.Contains(all, name):
+		return slices.Clone(all)
+	case n.list.appended:
+		return []string{name}
+	}
+	return append(slices.Clone(all), name)
+}
+
+// dirList is a list of directories, or names, over podman's files.
 type dirList struct {
 	dirs     []string
 	isSet    bool // a file has the key
@@ -71,7 +93,7 @@ type dirList struct {
 func (l *dirList) setDirs(key string, standard []string, value any) error {
 	list, ok := value.([]any)
 	if !ok {
-		return fmt.Errorf("%s is %v: want a list of directories", key, value)
+		return fmt.Errorf("%s is %v: want a list of strings", key, value)
 	}
 	var dirs []string
 	for _, item := range list {
@@ -81,11 +103,11 @@ func (l *dirList) setDirs(key string, standard []string, value any) error {
 		case map[string]any:
 			add, isBool := item["append"].(bool)
 			if !isBool || len(item) != 1 {
-				return fmt.Errorf("%s has %v: want directories, and {append = true} or false", key, item)
+				return fmt.Errorf("%s has %v: want strings, and {append = true} or false", key, item)
 			}
 			l.appended = add
 		default:
-			return fmt.Errorf("%s has %v: want directories, in quotes", key, item)
+			return fmt.Errorf("%s has %v: want strings, in quotes", key, item)
 		}
 	}
 	if l.appended {
