@@ -88,6 +88,9 @@ func endpointOf(a *state.Attachment) specs.Endpoint {
 		Addresses: a.Addresses, IPv6Token: a.IPv6Token, Gateways: a.Gateways, Routes: a.Routes,
 		Origin: specs.OriginBerth, Phase: a.Phase, Created: a.Created, Ended: a.Ended, Vanished: a.Vanished,
 	}
+	if !a.LinkLocal.IsUnspecified() {
+		e.LinkLocal = a.LinkLocal
+	}
 	e.DHCP = leasesOf(a)
 	if a.Observed {
 		e.Origin = specs.OriginObserved

@@ -60,6 +60,7 @@ type Endpoint struct {
 	MAC           MAC               `json:"mac"`
 	MTU           int               `json:"mtu"`
 	Addresses     []netip.Prefix    `json:"addresses"`
+	LinkLocal     netip.Addr        `json:"link_local,omitzero"` // of IPv6; left out if it has none, or none is known
 	IPv6Token     netip.Addr        `json:"ipv6_token,omitzero"` // interface identifier under advertised prefixes
 	Gateways      []netip.Addr      `json:"gateways,omitempty"`
 	Routes        []Route           `json:"routes,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -68,12 +69,12 @@ func observedText(e *specs.Endpoint) string {
 	return "observed: berth did not create it"
 }
 
-// tokenText returns the interface identifier of an endpoint's SLAAC addresses, or "" if it has none.
-func tokenText(e *specs.Endpoint) string {
-	if !e.IPv6Token.IsValid() {
+// addressText returns an address as text, or "" for the zero Addr.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
 		return ""
 	}
-	return e.IPv6Token.String()
+	return a.String()
 }
 
 // describeEndpoint prints one endpoint as keys and values, without those that are not known or not
@@ -91,7 +92,8 @@ func describeEndpoint(w io.Writer, e *specs.Endpoint, now time.Time) {
 		{"state", phaseText(e, now)},
 		{"origin", observedText(e)},
 		{"addresses", strings.Join(textsOf(e.Addresses), ", ")},
-		{"IPv6 token", tokenText(e)},
+		{"link-local", addressText(e.LinkLocal)},
+		{"IPv6 token", addressText(e.IPv6Token)},
 		{"MAC", e.MAC.String()},
 		{"DHCP", strings.Join(leaseTexts(e, func() time.Time { return now }), ", ")},
 	})

@@ -11,7 +11,7 @@ import (
 
 func TestDescribeEndpoint(t *testing.T) {
 	all := sampleEndpoints()
-	all[0].GroupPackets, all[0].IPv6Token = new(uint64(1200)), mustAddr("::53")
+	all[0].GroupPackets, all[0].LinkLocal, all[0].IPv6Token = new(uint64(1200)), mustAddr("fe80::1200"), mustAddr("::53")
 	all[0].Violations[specs.RogueRA], all[0].Dropped = 4, map[specs.Kind]uint64{specs.RogueRA: 3}
 	for i, want := range []string{`
 container    ` + hexA + `
@@ -21,6 +21,7 @@ network      lan
 interface    net1
 state        attached, since 2026-05-04 11:55:00 UTC (5m)
 addresses    192.0.2.65/24, 2001:db8::41/64
+link-local   fe80::1200
 IPv6 token   ::53
 MAC          02:00:5e:00:53:01
 gateways     192.0.2.1

@@ -57,7 +57,7 @@ export const texts = {
     container_id: 'Container', containers: 'Shares its namespace with', container_names: 'Their names', name: 'Name',
     image: 'Image', pod: 'Pod', namespace: 'Namespace', labels: 'Labels', network: 'Network', interface: 'Interface',
     driver: 'Driver', mode: 'Mode', parent: 'Parent', vlan: 'VLAN', mac: 'MAC', engine: 'Engine', door: 'Door', mtu: 'MTU', addresses: 'Addresses',
-    gateways: 'Gateways', routes: 'Routes', ipv6_token: 'IPv6 token', origin: 'Origin', phase: 'Phase', created: 'Created',
+    gateways: 'Gateways', routes: 'Routes', link_local: 'Link-local', ipv6_token: 'IPv6 token', origin: 'Origin', phase: 'Phase', created: 'Created',
     ended: 'Ended', counted: 'Counted', group_packets: 'Group frames received',
   },
   kind: 'Kind', allKinds: 'All kinds', container: 'Container', since: 'Time',
