@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -56,7 +55,10 @@ func sources(t *testing.T) []source {
 type passers map[string]int
 
 // execs are the functions of Go's library that take the name of a program.
-var execs = map[string]int{"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0}
+var execs = map[string]int{
+	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0,
+	"os.StartProcess": 0, "syscall.ForkExec": 0, "syscall.StartProcess": 0, "syscall.Exec": 0, "unix.Exec": 0,
+}
 
 // findPassers returns the functions that pass a parameter as a program to the library or
 // to one another.
@@ -110,35 +112,55 @@ func passed(fn *ast.FuncDecl, s source, found passers) (int, bool) {
 	return place, known
 }
 
-// programArgs returns the arguments of a call that are programs: its own, and the first
-// after the flags of a program that starts another, such as nsenter.
+// programArgs returns the arguments of a call that are programs: its own, and the one that a
+// program such as nsenter starts.
 func programArgs(call *ast.CallExpr, s source, found passers) []ast.Expr {
 	first := program(call, s, found)
 	if first == nil {
 		return nil
 	}
 	all := []ast.Expr{first}
-	if !starters[text(first)] {
+	operands, starts := starters[text(first)]
+	if !starts {
 		return all
 	}
-	for _, arg := range call.Args[1:] {
-		if e := text(arg); e != "" && !strings.HasPrefix(e, "-") && arg != first {
-			all = append(all, arg)
-			break
-		}
+	if e := startedArg(call.Args[slices.Index(call.Args, first)+1:], operands); e != nil {
+		all = append(all, e)
 	}
 	for _, arg := range call.Args {
 		ast.Inspect(arg, func(node ast.Node) bool {
 			if list, ok := node.(*ast.CompositeLit); ok {
-				place := slices.IndexFunc(list.Elts, func(e ast.Expr) bool { return !strings.HasPrefix(text(e), "-") })
-				if place >= 0 {
-					all = append(all, list.Elts[place])
+				if e := startedArg(list.Elts, operands); e != nil {
+					all = append(all, e)
 				}
 			}
 			return true
 		})
 	}
 	return all
+}
+
+// startedArg returns the argument that is the program which a starter runs, after its flags and some
+// other arguments, or nil if there is none.
+func startedArg(args []ast.Expr, operands int) ast.Expr {
+	afterFlag := false // the next may be the value of a flag
+	for _, arg := range args {
+		word := text(arg)
+		switch {
+		case strings.HasPrefix(word, "-"):
+			afterFlag = word != "--" && !strings.Contains(word, "=")
+			continue
+		case word == "" && !afterFlag:
+			return arg
+		case word == "", afterFlag && word[0] >= '0' && word[0] <= '9':
+		case operands > 0:
+			operands--
+		default:
+			return arg
+		}
+		afterFlag = false
+	}
+	return nil
 }
 
 func isCall(e ast.Expr) bool {
@@ -184,97 +206,4 @@ func packages(s source) []string {
 		}
 	}
 	return all
-}
-
-// unknownWord replaces a part of a script that is not a literal.
-const unknownWord = "unknown-word"
-
-// text returns the value of a string literal, or of a sum that begins with one, or "".
-// Parts that are not literals are replaced by a word.
-func text(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		value, err := strconv.Unquote(e.Value)
-		if err == nil && e.Kind == token.STRING {
-			return value
-		}
-	case *ast.BinaryExpr:
-		if e.Op == token.ADD {
-			left, right := text(e.X), text(e.Y)
-			if left != "" && right == "" {
-				right = unknownWord
-			}
-			return left + right
-		}
-	case *ast.CallExpr: // fmt.Sprintf(format, …), fmt.Appendf(nil, format, …)
-		for _, arg := range e.Args {
-			if s := text(arg); s != "" {
-				return s
-			}
-		}
-	}
-	return ""
-}
-
-// usesOfGo returns the programs of Go files.
-func usesOfGo(t *testing.T, all []source) []use {
-	t.Helper()
-	found := findPassers(all)
-	var uses []use
-	for _, s := range all {
-		ast.Inspect(s.file, func(node ast.Node) bool {
-			switch n := node.(type) {
-			case *ast.CallExpr:
-				for _, e := range programArgs(n, s, found) {
-					if name := text(e); name != "" && !isCall(e) {
-						uses = append(uses, use{name, s.path})
-					}
-				}
-				for i, arg := range n.Args {
-					// sh -c SCRIPT, bash -eu -c SCRIPT
-					if flag := text(arg); strings.HasPrefix(flag, "-") && strings.HasSuffix(flag, "c") && i > 0 && i+1 < len(n.Args) && isShell(n.Args[:i]) {
-						uses = append(uses, usesOfShell(t, s.path, text(n.Args[i+1]))...)
-					}
-				}
-			case *ast.KeyValueExpr: // the demo's command lines
-				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "lines" && strings.HasPrefix(s.path, "test/demo/") {
-					uses = append(uses, usesOfLines(t, s.path, n.Value)...)
-				}
-			case *ast.ValueSpec: // the programs that test/vm takes into a machine
-				if s.path == "test/vm/tools.go" && n.Names[0].Name == "tools" {
-					for _, e := range n.Values[0].(*ast.CompositeLit).Elts {
-						uses = append(uses, use{text(e), s.path})
-					}
-				}
-			case *ast.BasicLit:
-				if path := text(n); strings.HasPrefix(path, "/usr/include/") || strings.HasPrefix(path, "/usr/lib/cni/") {
-					uses = append(uses, use{path, s.path})
-				}
-			}
-			return true
-		})
-	}
-	return uses
-}
-
-func isShell(args []ast.Expr) bool {
-	for _, arg := range args {
-		if name := text(arg); name == "sh" || name == "bash" {
-			return true
-		}
-	}
-	return false
-}
-
-func usesOfLines(t *testing.T, path string, value ast.Expr) []use {
-	t.Helper()
-	list, ok := value.(*ast.CompositeLit)
-	if !ok {
-		return nil
-	}
-	var uses []use
-	for _, e := range list.Elts {
-		uses = append(uses, usesOfShell(t, path, text(e))...)
-	}
-	return uses
 }

@@ -1,117 +1,179 @@
 package programs
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// scripts are the shell scripts of the tree.
-var scripts = []string{"scripts/*.sh", ".ci/run", "deploy/debian/build.sh"}
+// starters are programs that run the program named by one of their arguments, with the number of
+// arguments before it that are no flags.
+var starters = map[string]int{
+	"exec": 0, "env": 0, "nice": 0, "ionice": 0, "nohup": 0, "setsid": 0, "stdbuf": 0, "setpriv": 0, "sudo": 0, "command": 0,
+	"xargs": 0, "unshare": 0, "nsenter": 0, "strace": 0, "systemd-run": 0,
+	"timeout": 1, "flock": 1, "chroot": 1, "taskset": 1, "chrt": 1,
+}
 
-// usesOfScripts returns the programs of the scripts and of the pages in docs/engines.
-func usesOfScripts(t *testing.T) []use {
+// shebang is the first line of a shell script.
+var shebang = regexp.MustCompile(`^#! ?/(usr/)?bin/(env )?(ba|da)?sh\b`)
+
+func isShellScript(text string) bool { return shebang.MatchString(text) }
+
+// usesOfShell returns the programs of a script: the first word of each command that is
+// not a function or builtin, and those of scripts inside of it.
+func usesOfShell(t *testing.T, file, script string) []use {
 	t.Helper()
-	var uses []use
-	for _, pattern := range scripts {
-		files, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%q: %q, %v", pattern, files, err)
+	f := shellFinder{t: t, file: file, functions: map[string]bool{}}
+	f.addScript(script)
+	return f.uses
+}
+
+// shellFinder collects the programs of a script.
+type shellFinder struct {
+	t         *testing.T
+	file      string
+	functions map[string]bool
+	uses      []use
+}
+
+// addScript adds the programs of a script, which may call the functions of the one around it.
+func (f *shellFinder) addScript(script string) {
+	f.t.Helper()
+	parsed, err := syntax.NewParser().Parse(strings.NewReader(script), f.file)
+	if err != nil {
+		f.t.Fatalf("%s: %v in:\n%s", f.file, err, script)
+	}
+	syntax.Walk(parsed, func(n syntax.Node) bool {
+		if fn, ok := n.(*syntax.FuncDecl); ok {
+			f.functions[fn.Name.Value] = true
 		}
-		for _, file := range files {
-			uses = append(uses, usesOfShell(t, strings.TrimPrefix(file, root+"/"), readFile(t, file))...)
+		return true
+	})
+	syntax.Walk(parsed, f.visit)
+}
+
+func (f *shellFinder) visit(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.CallExpr:
+		f.visitCommand(wordTexts(n.Args))
+	case *syntax.Stmt:
+		f.visitDocuments(n, isShellCommand(n))
+	case *syntax.BinaryCmd:
+		f.visitDocuments(n.X, n.Op == syntax.Pipe && isShellCommand(n.Y))
+	}
+	return true
+}
+
+// isShellCommand reports whether a statement runs a shell.
+func isShellCommand(s *syntax.Stmt) bool {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	return ok && len(call.Args) > 0 && slices.Contains([]string{"sh", "bash"}, programName(call.Args[0].Lit()))
+}
+
+// visitCommand adds the programs that a command runs.
+func (f *shellFinder) visitCommand(words []string) {
+	f.t.Helper()
+	if len(words) == 0 {
+		return
+	}
+	name, args := programName(words[0]), words[1:]
+	if name == "" || f.functions[name] || strings.HasPrefix(name, "%") { // a verb of Go's fmt
+		return
+	}
+	if !builtins[name] {
+		f.uses = append(f.uses, use{name, f.file})
+	}
+	switch {
+	case name == "sh" || name == "bash":
+		if at := slices.IndexFunc(args, func(w string) bool { return strings.HasPrefix(w, "-") && strings.HasSuffix(w, "c") }); at >= 0 && at+1 < len(args) {
+			f.addScript(args[at+1])
+		}
+	case name == "trap" || name == "eval":
+		f.addScript(args[0])
+	case name == "find":
+		for i, w := range args[:len(args)-1] {
+			if slices.Contains([]string{"-exec", "-execdir", "-ok"}, w) {
+				f.visitCommand(args[i+1:])
+			}
+		}
+	case name == "ip" && len(args) > 3 && args[0] == "netns" && args[1] == "exec":
+		f.visitCommand(args[3:])
+	}
+	if operands, starts := starters[name]; starts {
+		f.visitCommand(startedCommand(args, operands))
+	}
+}
+
+// visitDocuments adds the programs of here-documents that are scripts, by their first line or because
+// a shell reads them.
+func (f *shellFinder) visitDocuments(s *syntax.Stmt, shellReads bool) {
+	f.t.Helper()
+	for _, r := range s.Redirs {
+		document := r.Hdoc
+		if r.Op == syntax.WordHdoc {
+			document = r.Word
+		}
+		if document == nil {
+			continue
+		}
+		script := wordText(document)
+		if r.Op == syntax.DashHdoc {
+			script = regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(script, "")
+		}
+		if shellReads || isShellScript(script) {
+			f.addScript(script)
 		}
 	}
-	pages, err := filepath.Glob(filepath.Join(root, "docs/engines/*.md"))
-	if err != nil || len(pages) == 0 {
-		t.Fatalf("docs/engines: %q, %v", pages, err)
+}
+
+// wordTexts returns the texts of words.
+func wordTexts(all []*syntax.Word) (texts []string) {
+	for _, w := range all {
+		texts = append(texts, wordText(w))
 	}
-	block := regexp.MustCompile("(?ms)^<!-- run by test/docs -->\n```console\n(.*?)^```$")
-	command := regexp.MustCompile(`(?m)^# (.*)$`)
-	for _, page := range pages {
-		for _, b := range block.FindAllStringSubmatch(readFile(t, page), -1) {
-			for _, c := range command.FindAllStringSubmatch(b[1], -1) {
-				uses = append(uses, usesOfShell(t, "test/docs", c[1])...)
+	return texts
+}
+
+// wordText returns the text of a word without its quotes. A part that is no literal is replaced.
+func wordText(w *syntax.Word) string {
+	var text strings.Builder
+	var add func(parts []syntax.WordPart)
+	add = func(parts []syntax.WordPart) {
+		for _, part := range parts {
+			switch part := part.(type) {
+			case *syntax.Lit:
+				text.WriteString(part.Value)
+			case *syntax.SglQuoted:
+				text.WriteString(part.Value)
+			case *syntax.DblQuoted:
+				add(part.Parts)
+			default:
+				text.WriteString(unknownWord)
 			}
 		}
 	}
-	generate := regexp.MustCompile(`(?m)^//go:generate .* -cc (\S+) -strip (\S+)`).FindStringSubmatch(readFile(t, filepath.Join(root, "bpf/doc.go")))
-	if generate == nil {
-		t.Fatal("bpf/doc.go: no compiler of the BPF programs")
-	}
-	for _, program := range generate[1:] {
-		uses = append(uses, use{program, "scripts/generated.sh"})
-	}
-	return uses
+	add(w.Parts)
+	return text.String()
 }
 
-func readFile(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// starters are programs that run the program named by one of their arguments.
-var starters = map[string]bool{"exec": true, "env": true, "nice": true, "command": true, "xargs": true, "timeout": true, "unshare": true, "nsenter": true, "chroot": true}
-
-// usesOfShell returns the programs of a script: the first word of each command that is
-// not a function or builtin.
-func usesOfShell(t *testing.T, file, script string) []use {
-	t.Helper()
-	if script == "" {
-		return nil
-	}
-	parsed, err := syntax.NewParser().Parse(strings.NewReader(script), file)
-	if err != nil {
-		t.Fatalf("%s: %v in:\n%s", file, err, script)
-	}
-	functions := map[string]bool{}
-	syntax.Walk(parsed, func(n syntax.Node) bool {
-		if f, ok := n.(*syntax.FuncDecl); ok {
-			functions[f.Name.Value] = true
-		}
-		return true
-	})
-	var uses []use
-	syntax.Walk(parsed, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if !ok || len(call.Args) == 0 {
-			return true
-		}
-		name := call.Args[0].Lit()
-		if name != "" && name != unknownWord && !functions[name] && !builtins[name] {
-			uses = append(uses, use{name, file})
-		}
-		if starters[name] {
-			uses = append(uses, startedProgram(file, call.Args[1:])...)
-		}
-		return true
-	})
-	return uses
-}
-
-// startedProgram returns the program that a starter runs: the first word that looks like a
-// name, after flags and settings.
-func startedProgram(file string, args []*syntax.Word) []use {
-	for _, arg := range args {
-		name := arg.Lit()
-		if name == "" || strings.HasPrefix(name, "-") || strings.Contains(name, "=") || name[0] >= '0' && name[0] <= '9' {
-			continue
-		}
-		if builtins[name] || strings.Contains(name, "/") {
+// startedCommand returns the command that a starter runs: the words from the first that looks like
+// a name, after flags, settings and some other arguments.
+func startedCommand(args []string, operands int) []string {
+	for i, word := range args {
+		switch {
+		case word == "" || strings.HasPrefix(word, "-") || strings.Contains(word, "="):
+		case operands > 0:
+			operands--
+		case word[0] >= '0' && word[0] <= '9': // the value of a flag
+		case strings.Contains(word, unknownWord):
 			return nil
+		default:
+			return args[i:]
 		}
-		if name == unknownWord {
-			return nil
-		}
-		return []use{{name, file}}
 	}
 	return nil
 }
@@ -126,4 +188,21 @@ func words(text string) map[string]bool {
 		all[w] = true
 	}
 	return all
+}
+
+// systemDirs are the directories of installed programs.
+var systemDirs = words("/bin /sbin /usr/bin /usr/sbin")
+
+// placeholder matches a word that a test replaces in a script.
+var placeholder = regexp.MustCompile(`^[A-Z_]+$`)
+
+// programName returns the name of a program at a path, or "" if the word is unknown.
+func programName(word string) string {
+	switch {
+	case word == unknownWord, placeholder.MatchString(word):
+		return ""
+	case systemDirs[filepath.Dir(word)]:
+		return filepath.Base(word)
+	}
+	return word
 }

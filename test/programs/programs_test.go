@@ -17,7 +17,7 @@ var asked = words("go gofmt gcc git make")
 var engines = words("docker dockerd nerdctl crictl crio")
 
 // machines are programs of tests that only make engines runs, in trees that have them.
-var machines = words("lxc-start lxc-info lxc-stop libvirtd virtlogd virsh")
+var machines = words("lxc-start lxc-info lxc-stop libvirtd virtlogd virsh jq")
 
 // need is a line of scripts/deps.sh: the program or file whose presence proves that the
 // package is installed, and the purposes that it is installed for.
@@ -75,10 +75,16 @@ var alsoIn = map[string]string{
 	"/usr/include/asm-generic/unistd.h":             "/usr/include/linux/if_ether.h",
 }
 
+// maintainerScripts run when the package is installed or removed.
+var maintainerScripts = []string{"deploy/debian/postinst", "deploy/debian/prerm", "deploy/debian/postrm"}
+
 // purposes returns the purposes of a file. A package of test/ that several suites share
 // has the purposes of each; a machine with a disk is one of test/system or of
 // make ipvlan, which installs the programs of the former.
 func purposes(all []need, file string) []string {
+	if recipe, ok := strings.CutPrefix(file, "Makefile:"); ok {
+		return strings.Split(recipe, ",") // "" if it needs the programs of every Debian alone
+	}
 	if file == "test/machine/debian.go" {
 		return []string{"system"}
 	}
@@ -91,9 +97,10 @@ func purposes(all []need, file string) []string {
 // purpose returns the purpose of a file that has only one.
 func purpose(all []need, file string) string {
 	switch {
-	case file == "scripts/generated.sh":
+	case file == "scripts/generated.sh", file == "engine/resident/client/build.sh":
 		return "generate"
-	case strings.HasPrefix(file, "test/system/guest/"):
+	case strings.HasPrefix(file, "test/system/guest/"), strings.HasPrefix(file, "test/system/units/"),
+		strings.HasPrefix(file, "deploy/systemd/"), slices.Contains(maintainerScripts, file):
 		return guest
 	case file == "scripts/fresh.sh":
 		return "tree"
@@ -139,6 +146,8 @@ func TestProgramsAreInstalled(t *testing.T) {
 		{"ctr", "test/docs"}, {"iperf3", "test/bench/iperf.go"}, {"setpriv", "test/vm/tools.go"},
 		{"dpkg-deb", "deploy/debian/build.sh"}, {"debootstrap", "test/tree/build.go"}, {"clang-14", "scripts/generated.sh"},
 		{"qemu-system-x86_64", "test/machine/machine.go"}, {"lintian", "test/deploy/debian_test.go"}, {"xargs", "deploy/debian/build.sh"},
+		{"ld.lld-14", "engine/resident/client/build.sh"}, {"systemctl", "deploy/debian/postinst"}, {"dnsmasq", "test/system/units/lan-leases.service"},
+		{"stty", "test/engines/machine-init.sh"}, {"expand", "Makefile:"},
 	} {
 		if !seen[want] {
 			t.Errorf("not found: %q in %s", want.program, want.file)
@@ -152,7 +161,7 @@ func ours(t *testing.T, program string) bool {
 	if strings.HasPrefix(program, "/usr/include/") || strings.HasPrefix(program, "/usr/lib/cni/") {
 		return false
 	}
-	if strings.Contains(program, "/") {
+	if strings.Contains(program, "/") || program == "berth-hook-client" {
 		return true // a script, or a file that a test makes
 	}
 	_, err := os.Stat(filepath.Join(root, "cmd", program))
