@@ -67,6 +67,9 @@ func TestPodman(t *testing.T) {
 	const stored = `[{"id":%q,"names":["%s"],"metadata":%q}]`
 	writeFile(t, fmt.Sprintf(stored, id, "web", `{"image-name":"docker.io/library/nginx:1","name":"web"}`), dir, "overlay-containers", "containers.json")
 	wantNames(t, p, id, &state.Names{Engine: specs.EnginePodman, Name: "web", Image: "docker.io/library/nginx:1"})
+	// podman rename changes the list of names, and leaves the metadata (podman 5.4).
+	writeFile(t, fmt.Sprintf(stored, id, "shop", `{"image-name":"docker.io/library/nginx:1","name":"web"}`), dir, "overlay-containers", "containers.json")
+	wantNames(t, p, id, &state.Names{Engine: specs.EnginePodman, Name: "shop", Image: "docker.io/library/nginx:1"})
 	other := strings.Repeat("0", 64)
 	wantNames(t, p, other, nil)
 	writeFile(t, fmt.Sprintf(stored, other, "tmp", ""), dir, "overlay-containers", "volatile-containers.json")

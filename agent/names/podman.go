@@ -98,8 +98,7 @@ func storageNames(names []string, metadata string) *state.Names {
 	if stored.PodName != "" { // CRI-O's own name is k8s_NAME_POD_…
 		n.Engine, n.Name = specs.EngineCRIO, stored.ContainerName
 		n.Pod, n.Namespace = crioPod(stored.PodName, stored.Namespace)
-	}
-	if n.Name == "" && len(names) > 0 {
+	} else if len(names) > 0 { // the name after podman rename, which does not change the metadata
 		n.Name = names[0]
 	}
 	return n
