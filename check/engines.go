@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +18,11 @@ type Engine struct {
 	Hooks     []HookFile   // the Files that are of hooks.d
 	Unread    []string     // hooks.d files that name berth, outside the engine's directories
 	Broken    []BrokenFile // files that keep the engine from starting anything
+	Missing   []Missing    // berth's programs that the Files name and that do not exist
 }
+
+// Missing is one of berth's programs that a file names and that cannot be executed.
+type Missing struct{ File, Program string }
 
 // engines lists the executables that identify an engine, and the files that configure its
 // hooks and runtimes, beside CDI, which all of them read. hooksDirs are its default
@@ -62,9 +67,41 @@ func (c *Checker) gatherEngines() (all []Engine) {
 		if e.hooksDirs != nil {
 			c.gatherHooks(&found)
 		}
+		found.Missing = c.missingPrograms(found.Files)
 		all = append(all, found)
 	}
 	return all
+}
+
+// namedProgram matches the absolute path of one of berth's programs in quotes, as JSON and TOML have it.
+var namedProgram = regexp.MustCompile(`["'](/[^"']*/berth-(?:hook|runtime)[^"'/]*)["']`)
+
+// missingPrograms returns the programs of berth's that files name and that cannot be executed.
+func (c *Checker) missingPrograms(files []string) (missing []Missing) {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // removed meanwhile
+		}
+		for _, match := range namedProgram.FindAllStringSubmatch(withoutComments(string(text)), -1) {
+			m := Missing{file, match[1]}
+			if f := examineFile(c.underRoot(m.Program)); f.Err == nil && !f.Exec && !slices.Contains(missing, m) {
+				missing = append(missing, m)
+			}
+		}
+	}
+	return missing
+}
+
+// withoutComments returns a text without TOML's lines of comments. JSON has none.
+func withoutComments(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // filesNamingBerth returns the files that match some patterns and name berth's programs.
@@ -72,7 +109,7 @@ func (c *Checker) filesNamingBerth(patterns []string) (files []string) {
 	for _, pattern := range patterns {
 		found, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, file := range found {
-			if text, err := os.ReadFile(file); err == nil && namesBerth(string(text)) {
+			if text, err := os.ReadFile(file); err == nil && namesBerth(withoutComments(string(text))) {
 				files = append(files, file)
 			}
 		}
@@ -109,6 +146,11 @@ func judgeEngine(r *report, e Engine) {
 	for _, b := range e.Broken {
 		r.addFail(e.Name, "correct or remove that file",
 			"it starts no container, because it cannot read %s: %v", b.File, b.Err)
+	}
+	for _, m := range e.Missing {
+		r.addFail(e.Name, e.installText(), "%s names %s, which is no program: no container that uses it starts", m.File,
+			m.Program)
+		return
 	}
 	for _, h := range e.Hooks {
 		if missing := missingStages(h.Stages); missing != "" {

@@ -81,6 +81,7 @@ func TestGatherEngines(t *testing.T) {
 		Files:     []string{dir + "/usr/share/containers/oci/hooks.d/berth.json"},
 		HooksDirs: []string{"/usr/share/containers/oci/hooks.d"},
 		Hooks:     []HookFile{{dir + "/usr/share/containers/oci/hooks.d/berth.json", "/usr/local/bin/berth-hook", []string{"createRuntime"}}},
+		Missing:   []Missing{{dir + "/usr/share/containers/oci/hooks.d/berth.json", "/usr/local/bin/berth-hook"}},
 	}, {Name: "containerd"}}
 	if len(got) == 0 || len(got[0].Broken) != 1 || got[0].Broken[0].File != dir+"/usr/share/containers/oci/hooks.d/bad.json" {
 		t.Fatalf("no broken file: %+v", got)

@@ -36,7 +36,7 @@ func planNerdctl(p *planner) error {
 		return err
 	}
 	p.addNote("nerdctl.toml cannot name a runtime; for annotations, name it for each container:")
-	p.addNote("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", program)
+	p.addNote("nerdctl run --runtime %s --network none --annotation berth/networks=NETWORK …", ShellWord(program))
 	v := p.engineVersion("nerdctl")
 	if v.Known() && !v.AtLeast(2, 0) {
 		p.addNote("nerdctl %s has no --annotation; it needs nerdctl 2.0 or newer", v.Text)

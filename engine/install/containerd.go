@@ -100,7 +100,7 @@ func (p *planner) containerdNotes(c *containerdFiles, source string) {
 	} else {
 		p.addNote("pods with runtimeClassName %s get the handler, a copy of the runtime %q", handler, source)
 	}
-	bin := filepath.Join(p.o.Bin, runtimeProgram)
+	bin := ShellWord(filepath.Join(p.o.Bin, runtimeProgram))
 	p.addNote("ctr and nerdctl need no configuration: ctr run --runc-binary %s …, nerdctl run --runtime %[1]s …", bin)
 }
 

@@ -68,11 +68,25 @@ func (p *planner) writeScript(path, program string, args []string) error {
 	return p.writeWhole(path, p.scriptText(append([]string{program}, args...)), 0o755)
 }
 
+// quoteWord returns a word in the quotes of a shell.
+func quoteWord(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// ShellWord returns a word of a command line as a person writes it: in quotes only if it needs them.
+func ShellWord(word string) string {
+	safe := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+:=@,%", r)
+	}
+	if word != "" && strings.TrimFunc(word, safe) == "" {
+		return word
+	}
+	return quoteWord(word)
+}
+
 // scriptText returns a script that executes a command with its own arguments after it.
 func (p *planner) scriptText(command []string) string {
 	quoted := make([]string, 0, len(command))
 	for _, arg := range command {
-		quoted = append(quoted, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
+		quoted = append(quoted, quoteWord(arg))
 	}
 	return fmt.Sprintf("#!/bin/sh\n# Written by berth install --engine %s.\nexec %s \"$@\"\n", p.o.Engine,
 		strings.Join(quoted, " "))

@@ -100,7 +100,7 @@ func (p *Plan) Command() string {
 	for _, f := range []struct{ flag, value string }{{engineConfig, p.flags.File}, {hooksDir, p.flags.HooksDir},
 		{cdiDir, p.flags.CDIDir}} {
 		if f.value != "" {
-			words = append(words, f.flag, f.value)
+			words = append(words, f.flag, ShellWord(f.value))
 		}
 	}
 	if p.flags.Default {

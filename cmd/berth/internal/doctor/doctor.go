@@ -189,7 +189,7 @@ func (d *Doctor) checkConfiguration(e engine, found []check.Line) check.Line {
 		}
 	}
 	if e.free != "" {
-		return newLine(e.name, "configured", check.Pass, "", e.free, filepath.Join(d.Bin, "berth-runtime"))
+		return newLine(e.name, "configured", check.Pass, "", e.free, install.ShellWord(filepath.Join(d.Bin, "berth-runtime")))
 	}
 	return notInstalled(e.name)
 }

@@ -17,7 +17,7 @@ import (
 	"berth/internal/engineversion"
 )
 
-// newDoctor returns a Doctor for a host with the named programs.
+// newDoctor returns a Doctor for a host with the named programs, and the command lines of daemons.
 func newDoctor(t *testing.T, programs ...string) *Doctor {
 	t.Helper()
 	root := t.TempDir()
@@ -26,6 +26,11 @@ func newDoctor(t *testing.T, programs ...string) *Doctor {
 		Root: root, Bin: bin, Path: []string{bin},
 		Dirs:    config.Dirs{Config: config.DefaultConfig, State: t.TempDir(), BPFFS: config.DefaultBPFFS},
 		Version: func(program string) (engineversion.Version, error) { return engineversion.Parse("version 28.2.2") },
+	}
+	for daemon, line := range map[string]string{"dockerd": "docker", "containerd": "ctr"} {
+		if slices.Contains(programs, daemon) {
+			programs = append(programs, line)
+		}
 	}
 	d.Check = &check.Checker{Dirs: d.Dirs, Root: root, Path: d.Path}
 	for _, name := range append(programs, "berth-hook", "berth-hook-client", "berth-runtime", "berth-nri", "berth-netavark", "berth-docker", "runc") {
@@ -67,6 +72,8 @@ func TestLookReportsEngines(t *testing.T) {
 	}
 	want("not configured", check.Warn, "`berth install --engine docker`")
 	d.writeFile(t, "etc/docker/daemon.json", `{"runtimes": {"b": {"path": "/opt/berth-runtime"}}}`)
+	want("configured by hand, without the program", check.Fail, "`berth install --engine docker`")
+	d.writeFile(t, "opt/berth-runtime", "")
 	want("configured by hand", check.Pass, "")
 	p, err := install.Install(install.Options{Engine: install.Docker, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version, Flags: install.Flags{Default: true}})
 	if err != nil {

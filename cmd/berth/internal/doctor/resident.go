@@ -35,7 +35,8 @@ func listens(socket string) bool {
 	}
 	for line := range strings.Lines(string(table)) {
 		const accepts = "00010000" // __SO_ACCEPTCON (include/linux/net.h)
-		if f := strings.Fields(line); len(f) == 8 && f[3] == accepts && f[7] == socket {
+		f := strings.Fields(line)
+		if len(f) >= 8 && f[3] == accepts && strings.HasSuffix(line, " "+socket+"\n") { // a path may have blanks
 			return true
 		}
 	}

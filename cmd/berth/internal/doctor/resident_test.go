@@ -39,6 +39,15 @@ func TestResident(t *testing.T) {
 	want("no service", "nothing listens on "+d.Dirs.State, "`systemctl enable --now berth-hook.socket`")
 	l := d.listen(t)
 	want("a service", "passes containers to the resident berth-hook", "")
+	blank := *d
+	blank.Dirs.State = filepath.Join(t.TempDir(), "a state with blanks")
+	if err := os.Mkdir(blank.Dirs.State, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	blank.listen(t)
+	if got := blank.checkResident(); got.Remedy != "" {
+		t.Errorf("a directory with blanks: %+v", got)
+	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
 	want("a socket that a killed service has left", "nothing listens", "berth-hook.socket")

@@ -14,8 +14,23 @@ import (
 	"berth/engine/cdi"
 )
 
-// errNoDaemon is returned if an engine's daemon does not answer.
-var errNoDaemon = errors.New("its daemon does not answer")
+// errNoDaemon is returned if an engine's daemon does not answer, errNoProgram if its command line is
+// not installed.
+var (
+	errNoDaemon  = errors.New("its daemon does not answer")
+	errNoProgram = errors.New("is not on PATH")
+)
+
+// askDaemon runs a command of an engine that fails if its daemon does not answer.
+func (t *trial) askDaemon(ctx context.Context, name, command string) error {
+	if t.findProgram(name) == "" {
+		return fmt.Errorf("%s %w", name, errNoProgram)
+	}
+	if out, err := t.Run(ctx, nil, t.engineProgram(name), command); err != nil {
+		return fmt.Errorf("%w: %s", errNoDaemon, lastLines(out, err))
+	}
+	return nil
+}
 
 // engineProgram returns the command line of an engine.
 func (t *trial) engineProgram(name string) string {
@@ -57,8 +72,8 @@ func tryPodman(_ context.Context, t *trial) (startFunc, func(), error) {
 
 func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
 	docker := t.engineProgram("docker")
-	if _, err := t.Run(ctx, nil, docker, "version"); err != nil {
-		return nil, nil, errNoDaemon
+	if err := t.askDaemon(ctx, "docker", "version"); err != nil {
+		return nil, nil, err
 	}
 	archive, err := t.rootfsArchive()
 	if err != nil {
@@ -81,8 +96,8 @@ func tryDocker(ctx context.Context, t *trial) (startFunc, func(), error) {
 
 func tryContainerd(ctx context.Context, t *trial) (startFunc, func(), error) {
 	ctr := t.engineProgram("ctr")
-	if _, err := t.Run(ctx, nil, ctr, "version"); err != nil {
-		return nil, nil, errNoDaemon
+	if err := t.askDaemon(ctx, "ctr", "version"); err != nil {
+		return nil, nil, err
 	}
 	return func(ctx context.Context, by request) (output, error) {
 		args, err := t.ctrArgs(by)
@@ -135,8 +150,8 @@ func (t *trial) writeConfig(path string, by request) error {
 
 func tryNerdctl(ctx context.Context, t *trial) (startFunc, func(), error) {
 	nerdctl := t.engineProgram("nerdctl")
-	if _, err := t.Run(ctx, nil, nerdctl, "info"); err != nil {
-		return nil, nil, errNoDaemon
+	if err := t.askDaemon(ctx, "nerdctl", "info"); err != nil {
+		return nil, nil, err
 	}
 	return func(ctx context.Context, by request) (output, error) {
 		args := slices.Concat([]string{"run", "--rm", "--name", t.id, "--network", "none"},

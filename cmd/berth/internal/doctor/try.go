@@ -114,6 +114,8 @@ func (t *trial) tryContainers(ctx context.Context, e engine) (started bool, line
 	switch {
 	case errors.Is(err, errNoDaemon):
 		return false, []check.Line{newLine(e.name, name, check.Warn, "start its daemon", "not tried: %v", err)}
+	case errors.Is(err, errNoProgram):
+		return false, []check.Line{newLine(e.name, name, check.Warn, "install it, or correct PATH", "not tried: %v", err)}
 	case err != nil:
 		return false, []check.Line{newLine(e.name, name, check.Fail, "repair the engine first", "not tried: %v", err)}
 	}
@@ -148,7 +150,7 @@ func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 	text, _ := os.ReadFile(log) // if there is none, the hook did not run
 	shown := strings.Contains(out.stderr, t.key)
 	ran := shown && strings.Contains(out.stderr, specs.KeyNetworks) || bytes.Contains(text, []byte(t.key))
-	remedy := "`berth install --engine " + e.name + "`"
+	remedy := t.remedyOf(e)
 	switch {
 	case shown && ran:
 		return newLine(e.name, name, check.Pass, "", "annotations arrive, and the engine shows berth-hook's errors")
@@ -160,6 +162,19 @@ func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 	}
 	return newLine(e.name, name, check.Fail, remedy,
 		"a plain container starts, but one with an annotation of berth fails before berth-hook runs: %s", lastLines(out, err))
+}
+
+// remedyOf returns the remedy for an engine that does not execute berth's hook: the installation, or
+// what it still lacks.
+func (t *trial) remedyOf(e engine) string {
+	l, installed := t.checkInstalled(e.name, e.name)
+	switch {
+	case !installed || l.Result != check.Pass:
+		return "`berth install --engine " + e.name + "`"
+	case e.name == install.Docker:
+		return "`systemctl reload docker`, because berth is installed"
+	}
+	return "berth is installed; `berth check` finds more"
 }
 
 // lastLines returns the end of an engine's standard error, which has the error; warnings

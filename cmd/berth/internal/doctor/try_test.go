@@ -92,6 +92,53 @@ func TestTryOfABrokenEngine(t *testing.T) {
 	}
 }
 
+// TestTryOfAnInstalledEngine requires that the remedy is not an installation that exists already.
+func TestTryOfAnInstalledEngine(t *testing.T) {
+	for program, want := range map[string]string{"dockerd": "systemctl reload docker", "podman": "berth check"} {
+		d := newDoctor(t, program, "docker")
+		name := map[string]string{"dockerd": install.Docker, "podman": install.Podman}[program]
+		p, err := install.Install(install.Options{Engine: name, Dirs: d.Dirs, Bin: d.Bin, Root: d.Root, Path: d.Path, Version: d.Version})
+		if err == nil {
+			err = p.Apply()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Run = func(_ context.Context, _ []byte, _ string, args ...string) (output, error) {
+			if trialKey(args) != "" {
+				return output{stderr: "unknown or invalid runtime name: berth"}, errors.New("exit status 125")
+			}
+			return output{}, nil
+		}
+		l := d.Try(t.Context(), []string{name})[0]
+		if l.Result != check.Fail || !strings.Contains(l.Remedy, want) || strings.Contains(l.Remedy, "berth install") {
+			t.Errorf("%s: %+v, want the remedy %q", name, l, want)
+		}
+	}
+}
+
+// TestTryWithoutTheCommandLine requires that an engine without its command line is not one whose daemon
+// must be started, and that the reason of a daemon that does not answer is shown.
+func TestTryWithoutTheCommandLine(t *testing.T) {
+	for program, line := range map[string]string{"dockerd": "docker", "containerd": "ctr"} {
+		d := newDoctor(t, program)
+		if err := os.Remove(filepath.Join(d.Bin, line)); err != nil {
+			t.Fatal(err)
+		}
+		d.Run = func(context.Context, []byte, string, ...string) (output, error) {
+			return output{stderr: "permission denied while trying to connect"}, errors.New("exit status 1")
+		}
+		l := d.Try(t.Context(), nil)[0]
+		if l.Result != check.Warn || !strings.Contains(l.Message, line+" is not on PATH") || strings.Contains(l.Remedy, "daemon") {
+			t.Errorf("%s: %+v", program, l)
+		}
+		d.writeFile(t, "usr/bin/"+line, "")
+		if l = d.Try(t.Context(), nil)[0]; !strings.Contains(l.Message, "does not answer: permission denied") || l.Remedy != "start its daemon" {
+			t.Errorf("%s: %+v", program, l)
+		}
+	}
+}
+
 // TestTryDoors requires that a request by an engine's own networks passes if berth's refusal comes
 // back, and that a docker is named that starts no container on such a network.
 func TestTryDoors(t *testing.T) {
