@@ -88,6 +88,31 @@ func TestUninstallLeavesAnothersDefault(t *testing.T) {
 	}
 }
 
+// TestAPackagesFilesStay requires that an uninstallation leaves files as they are that had berth's content
+// before the installation: a package has them, and may have upgraded them since.
+func TestAPackagesFilesStay(t *testing.T) {
+	h := newHost(t, "podman=5.4.0 crun", nil)
+	o := h.options("podman", Options{})
+	h.install(o)
+	const path = podmanconf.UsrHooksDir + "/berth.json"
+	text, err := os.ReadFile(h.root + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.uninstall(o)
+	h.write(path, string(text), 0o644)
+	if err := os.Symlink("berth-runtime", h.root+lateLink); err != nil {
+		t.Fatal(err)
+	}
+	h.install(o)
+	h.write(path, string(text)+"\n", 0o644) // an upgrade
+	before := h.fileTree()[path]
+	h.uninstall(o)
+	if after := h.fileTree(); after[path] != before || after[lateLink] == "" {
+		t.Errorf("%s is %q, was %q; the link is %q", path, after[path], before, after[lateLink])
+	}
+}
+
 func TestAnotherWayOfInstallingTakesTheFirstBack(t *testing.T) {
 	h := newHost(t, "podman=5.4.0 runc", nil)
 	h.install(h.options("podman", Options{}))

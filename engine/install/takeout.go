@@ -15,8 +15,8 @@ func takeOut(r recordedFile, disk *Content, others []*record) (*Content, error) 
 	switch {
 	case disk == nil:
 		return nil, nil // deleted meanwhile
-	case r.Format == "" && len(shared) > 0:
-		return disk, nil
+	case r.Format == "" && (len(shared) > 0 || r.before != nil && r.before.sum() == r.Sum):
+		return disk, nil // another's too: a package's file may have a new content
 	case r.Format == "" || disk.sum() == r.Sum && len(shared) == 0 && !r.Shared:
 		return r.before, nil
 	}
