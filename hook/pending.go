@@ -89,6 +89,6 @@ func maySetDefault(r Request) bool {
 	if len(r.DefaultRoute) > 0 {
 		return true
 	}
-	return *r.Net.DefaultRoute && slices.ContainsFunc(r.Net.Subnets,
-		func(s specs.Subnet) bool { return s.Gateway.IsValid() })
+	return *r.Net.DefaultRoute && (r.Net.IPAM == specs.IPAMDHCP || slices.ContainsFunc(r.Net.Subnets,
+		func(s specs.Subnet) bool { return s.Gateway.IsValid() }))
 }

@@ -21,6 +21,7 @@ func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 		"device":                  {"", "lan", "bridge", false, refused},
 		"annotation":              {"lan", "", "bridge", false, refused},
 		"default-route":           {`[{"name":"lan","default-route":["192.0.2.1"]}]`, "", "bridge", false, refused},
+		"leased":                  {"", "leased", "bridge", false, "the default route via the DHCP server's router " + refused},
 		"no default route":        {"", "plain", "bridge", false, ""},
 		"no network of its own":   {"", "lan", "none", false, ""},
 		"after it":                {"", "lan", "bridge", true, "the engine has set a default route already"},
@@ -31,6 +32,7 @@ func TestADefaultRouteBeforeTheEnginesNetwork(t *testing.T) {
 			h := newHost(t)
 			h.network("lan", lan)
 			h.network("plain", "default_route = false\n"+lan)
+			h.network("leased", "parent = 'PARENT'\nipam = 'dhcp'\n")
 			a := h.box("a", c.annotation)
 			if c.annotation == "" {
 				a.annotations = nil
