@@ -17,8 +17,8 @@ func remove(m *machine) {
 	if !strings.Contains(out, "without the interface") {
 		m.errorf("the removal does not say that containers start without their interfaces")
 	}
-	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd", "/run/berth/hook.sock", "/sys/class/net/berth-lan",
-		"/etc/containers/containers.conf.d/99-berth.conf"} {
+	for _, path := range []string{"/sys/fs/bpf/berth", "/usr/bin/berthd", "/run/berth/hook.sock",
+		"/sys/class/net/berth-lan", "/etc/containers/containers.conf.d/99-berth.conf"} {
 		if _, err := os.Lstat(path); err == nil {
 			m.errorf("%s is left", path)
 		}
@@ -40,9 +40,11 @@ func (m *machine) removeTooEarly() {
 	if _, err := os.Lstat("/sys/class/net/berth-lan"); err != nil {
 		m.fatalf("%v", err)
 	}
-	m.runCommand("podman", "--runtime", "berth", "run", "-d", "--name", "by-runtime", "--network", "none", "bb", "sleep", "100000")
+	m.runCommand("podman", "--runtime", "berth", "run", "-d", "--name", "by-runtime", "--network", "none", "bb", "sleep",
+		"100000")
 	out, err := exec.Command("dpkg", "-r", "berth").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "containers run by berth's runtime: by-runtime; without it, podman can") {
+	const refused = "containers run by berth's runtime: by-runtime; without it, podman can"
+	if err == nil || !strings.Contains(string(out), refused) {
 		m.errorf("the package is removed while a container runs by its runtime: %v\n%s", err, out)
 	}
 	m.wantProperty(unit, "ActiveState", "active")
