@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/config"
 )
 
 // ErrStale is returned for a plan whose files have changed since it was made.
@@ -105,9 +107,9 @@ func (p *Plan) writeAll() error {
 
 // Locked runs one installation at a time, from its plan to its end, so that a plan includes
 // the results of those before it.
-func Locked(config string, run func() error) error {
-	dir := installedDir(config)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func Locked(home string, run func() error) error {
+	dir := installedDir(home)
+	if err := config.MakeDirs(dir); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)

@@ -12,6 +12,7 @@ import (
 
 	"berth/engine/edit"
 	"berth/engine/program"
+	"berth/internal/config"
 )
 
 // Content is the content of a path; nil means that there is no file.
@@ -146,7 +147,7 @@ func writeFile(path string, c *Content) error {
 	if c == nil {
 		return os.Remove(path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := config.MakeDirs(filepath.Dir(path)); err != nil {
 		return err
 	}
 	temporary, err := writeBeside(path, c)

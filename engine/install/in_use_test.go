@@ -3,7 +3,9 @@ package install
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,6 +126,31 @@ func TestUninstallLeavesNoDirectories(t *testing.T) {
 	h.uninstall(o)
 	if _, err := os.Stat(h.root + "/etc/containers/containers.conf.d/10-mine.conf"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDirectoriesAreForAll requires that other users can read the directories that an installation
+// creates, also with a strict umask: the podman of a user fails if it cannot read containers.conf.d.
+func TestDirectoriesAreForAll(t *testing.T) {
+	h := newHost(t, "podman=5.4.0 nerdctl=2.1.0 crun", files{"/etc/berth/networks.d/lan.toml": "lan.toml"})
+	before := h.directories()
+	defer syscall.Umask(syscall.Umask(0o077))
+	for _, engine := range []string{Podman, Nerdctl} {
+		o := h.options(engine, Options{})
+		if err := Locked(o.configHome(), func() error { h.install(o); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range append(h.directories(), "/etc/berth", "/etc/berth/installed", "/etc/berth/installed/podman") {
+		info, err := os.Stat(h.root + dir)
+		if err != nil || !slices.Contains(before, dir) && info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
+		}
+	}
+	for path, text := range h.fileTree() {
+		if strings.HasPrefix(text, "-rw-------") {
+			t.Errorf("%s: %s", path, text)
+		}
 	}
 }
 

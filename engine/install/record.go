@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"berth/engine/edit"
+	"berth/internal/config"
 )
 
 // record describes the installation for an engine: CONFIG/installed/ENGINE/record.json.
@@ -41,13 +42,13 @@ type recordedFile struct {
 
 const recordName = "record.json"
 
-func installedDir(config string) string { return filepath.Join(config, "installed") }
+func installedDir(home string) string { return filepath.Join(home, "installed") }
 
-func recordDir(config, engine string) string { return filepath.Join(installedDir(config), engine) }
+func recordDir(home, engine string) string { return filepath.Join(installedDir(home), engine) }
 
 // Installed returns the engines with an installation, sorted.
-func Installed(config string) ([]string, error) {
-	records, err := readRecords(config)
+func Installed(home string) ([]string, error) {
+	records, err := readRecords(home)
 	var names []string
 	for _, r := range records {
 		if r.Retired.IsZero() {
@@ -62,9 +63,9 @@ func (p *Plan) Backups() string { return recordDir(p.home, p.Engine) }
 
 // readRecords reads the records of all engines. If one cannot be read, it returns an error:
 // otherwise a part of another engine could be taken for this one's.
-func readRecords(config string) (all []*record, err error) {
+func readRecords(home string) (all []*record, err error) {
 	for _, name := range slices.Sorted(slices.Values(Engines())) {
-		dir := recordDir(config, name)
+		dir := recordDir(home, name)
 		path := filepath.Join(dir, recordName)
 		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -119,7 +120,7 @@ func otherRecords(all []*record, engine string) []*record {
 func writeRecord(p *Plan) error {
 	dir := recordDir(p.home, p.Engine)
 	r := record{Engine: p.Engine, Restart: p.Restart, Flags: p.flags, CNIDir: p.cniDir, Dirs: p.dirs}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := config.MakeDirs(dir); err != nil {
 		return err
 	}
 	for _, f := range p.Files {

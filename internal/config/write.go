@@ -26,7 +26,7 @@ func Save(dir string, n *specs.Network) error {
 	if err != nil {
 		return fmt.Errorf("network %q: %w", n.Name, err)
 	}
-	if err := os.MkdirAll(NetworksDir(dir), 0o755); err != nil {
+	if err := MakeDirs(NetworksDir(dir)); err != nil {
 		return fmt.Errorf("network %q: %w", n.Name, err)
 	}
 	if err := checkDirs(dir); err != nil {
