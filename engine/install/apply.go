@@ -23,6 +23,7 @@ func (p *Plan) Apply() error {
 	if err := p.checkFresh(); err != nil {
 		return err
 	}
+	p.sweepTemporary()
 	back, err := keepRecord(recordDir(p.home, p.Engine))
 	if err == nil {
 		err = writeRecord(p)
@@ -60,11 +61,23 @@ func keepRecord(dir string) (back func() error, err error) {
 	}, nil
 }
 
+// sweepTemporary removes files that a killed installation was writing. [Locked] keeps out another
+// one that writes.
+func (p *Plan) sweepTemporary() {
+	for _, f := range p.Files {
+		found, _ := filepath.Glob(filepath.Join(filepath.Dir(f.Path), temporaryFiles)) // the pattern is well formed
+		for _, path := range found {
+			_ = os.Remove(path) // one that stays is read by no engine
+		}
+	}
+}
+
 // Remove applies the plan of an uninstallation and deletes the record.
 func (p *Plan) Remove() error {
 	if err := p.checkFresh(); err != nil {
 		return err
 	}
+	p.sweepTemporary()
 	if err := p.writeAll(); err != nil {
 		return err
 	}

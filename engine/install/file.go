@@ -160,10 +160,16 @@ func writeFile(path string, c *Content) error {
 	return err
 }
 
+// The names of files that are being written, as os.CreateTemp and filepath.Glob have them.
+const (
+	temporaryFile  = ".berth-*"
+	temporaryFiles = ".berth-[0-9]*"
+)
+
 // writeBeside creates a file that the caller then renames. Its name begins with a dot, so
 // that an engine that reads the whole directory skips it.
 func writeBeside(path string, c *Content) (temporary string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".berth-*")
+	f, err := os.CreateTemp(filepath.Dir(path), temporaryFile)
 	if err != nil {
 		return "", err
 	}

@@ -165,7 +165,7 @@ func (t *trial) judgeTrial(e engine, out output, err error) check.Line {
 }
 
 // remedyOf returns the remedy for an engine that does not execute berth's hook: the installation, or
-// what it still lacks.
+// the step after it.
 func (t *trial) remedyOf(e engine) string {
 	l, installed := t.checkInstalled(e.name, e.name)
 	switch {
