@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		serveMoved(dir)
 		return
 	}
+	if path := os.Getenv(connectTo); path != "" {
+		connectInherited(path)
+		return
+	}
 	testnet.Main(m)
 }
 
@@ -108,6 +112,12 @@ func (p place) serve(do func(Request) Answer) (stop func()) {
 	if err != nil {
 		p.Fatal(err)
 	}
+	return p.serveOn(socket, do)
+}
+
+// serveOn is serve on a socket, which stop closes.
+func (p place) serveOn(socket *os.File, do func(Request) Answer) (stop func()) {
+	p.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

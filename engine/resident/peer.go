@@ -1,6 +1,7 @@
 package resident
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -26,23 +27,57 @@ func checkPeer(conn int, own namespaces) (pid int, err error) {
 	if peer.Uid != 0 || peer.Pid <= 0 {
 		return 0, fmt.Errorf("the client with process id %d and user id %d is not root of this host", peer.Pid, peer.Uid)
 	}
-	its, err := namespacesOf(strconv.Itoa(int(peer.Pid)))
+	process, err := openPeer(conn, int(peer.Pid))
 	if err != nil {
-		return 0, fmt.Errorf("the client with process id %d: %w", peer.Pid, err)
+		return 0, fmt.Errorf("the client with process id %d has ended, or shows no pidfd: %w", peer.Pid, err)
+	}
+	defer unix.Close(process)
+	if err := checkProcess(int(peer.Pid), own); err != nil {
+		return 0, fmt.Errorf("the client with process id %d %w", peer.Pid, err)
+	}
+	if pollEnded(process) { // another process may have had the ID
+		return 0, fmt.Errorf("the client with process id %d has ended", peer.Pid)
+	}
+	return int(peer.Pid), nil
+}
+
+// openPeer returns a pidfd of the process that connected. Before Linux 6.5 it is that of the process
+// that has its ID now.
+func openPeer(conn, pid int) (pidfd int, err error) {
+	pidfd, err = unix.GetsockoptInt(conn, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+	if err == unix.ENOPROTOOPT {
+		pidfd, err = unix.PidfdOpen(pid, 0)
+	}
+	return pidfd, os.NewSyscallError("open a pidfd", err)
+}
+
+// pollEnded reports whether a process has ended (pidfd_open(2)).
+func pollEnded(pidfd int) bool {
+	wanted := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(wanted, 0)
+	return n > 0 || err != nil
+}
+
+// checkProcess refuses a process in other namespaces than the service, or without the capabilities.
+func checkProcess(pid int, own namespaces) error {
+	its, err := namespacesOf(strconv.Itoa(pid))
+	if err != nil {
+		return fmt.Errorf("shows no namespaces: %w", err)
 	}
 	for i, kind := range kinds {
 		if its[i] != own[i] {
-			return 0, fmt.Errorf("the client with process id %d is in another namespace (%s) than the service", peer.Pid, kind)
+			return fmt.Errorf("is in another namespace (%s) than the service", kind)
 		}
 	}
 	var has [2]unix.CapUserData // the lower 32 capabilities, and the higher
-	of := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: peer.Pid}
+	of := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: int32(pid)}
 	if err := unix.Capget(&of, &has[0]); err != nil {
-		return 0, fmt.Errorf("read the capabilities of the client with process id %d: %w", peer.Pid, err)
-	} else if has[0].Effective&needed != needed {
-		return 0, fmt.Errorf("the client with process id %d lacks CAP_NET_ADMIN or CAP_SYS_ADMIN", peer.Pid)
+		return fmt.Errorf("does not show its capabilities: %w", err)
 	}
-	return int(peer.Pid), nil
+	if has[0].Effective&needed != needed {
+		return errors.New("lacks CAP_NET_ADMIN or CAP_SYS_ADMIN")
+	}
+	return nil
 }
 
 // kinds are the kinds of namespaces that a client shares with the service.
