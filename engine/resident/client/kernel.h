@@ -11,6 +11,7 @@
 #include <asm-generic/errno-base.h>
 #include <asm-generic/fcntl.h>
 #include <asm-generic/poll.h>
+#include <asm-generic/socket.h>
 #include <asm/unistd.h>
 
 #ifdef __x86_64__
@@ -63,6 +64,12 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
 
 /* Constants that the kernel's headers for programs do not have (include/linux/net.h, socket.h). */
 enum { AF_UNIX = 1, STREAM = 1, MSG_NOSIGNAL = 0x4000 };
+
+/* The process that listens on a socket, or connected to one; struct ucred of include/linux/socket.h. */
+struct peer {
+	int pid;
+	unsigned int uid, gid;
+};
 
 __attribute__((noreturn)) static inline void sys_exit(int status)
 {
@@ -119,6 +126,13 @@ static inline long sys_socket(void)
 static inline long sys_connect(long fd, const void *to, unsigned long size)
 {
 	return call(__NR_connect, fd, (long)to, size, 0, 0, 0);
+}
+
+static inline long sys_peer(long fd, struct peer *into)
+{
+	unsigned int size = sizeof(*into);
+
+	return call(__NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)into, (long)&size, 0);
 }
 
 /* Waits until a file descriptor is ready for events (poll(2)) or has ended. Returns 0 after a time. */
