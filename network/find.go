@@ -14,19 +14,10 @@ import (
 // FindNamespace opens the network namespace with a cookie (SO_NETNS_COOKIE) through a process in
 // it. Errors: [ErrNoNamespace] if no process is in it. The namespace may still exist: a file may
 // hold it.
-func FindNamespace(cookie uint64) (found *Namespace, err error) {
-	err = EachNamespace(func(_ int, n *Namespace) (bool, error) {
-		got, err := n.Cookie()
-		if err != nil || got != cookie {
-			return false, errors.Join(err, n.Close())
-		}
-		found = n
-		return true, nil
+func FindNamespace(cookie uint64) (*Namespace, error) {
+	return findIn(cookie, "it has no process", func(look func(*Namespace) (bool, error)) error {
+		return EachNamespace(func(_ int, n *Namespace) (bool, error) { return look(n) })
 	})
-	if found == nil && err == nil {
-		err = fmt.Errorf("find network namespace %016x: %w: it has no process", cookie, ErrNoNamespace)
-	}
-	return found, err
 }
 
 // FindHeldNamespace is [FindNamespace], and finds also a namespace without a process that a file
@@ -36,7 +27,14 @@ func FindHeldNamespace(cookie uint64) (*Namespace, error) {
 	if err == nil {
 		return found, nil
 	}
-	err = EachHeldNamespace(func(n *Namespace) (bool, error) {
+	return findIn(cookie, "neither a process nor a file holds it", EachHeldNamespace)
+}
+
+// findIn returns the namespace with a cookie among those that each calls a function with. Errors:
+// [ErrNoNamespace], with the reason, if it is none of them.
+func findIn(cookie uint64, why string,
+	each func(look func(*Namespace) (bool, error)) error) (found *Namespace, err error) {
+	err = each(func(n *Namespace) (bool, error) {
 		got, err := n.Cookie()
 		if err != nil || got != cookie {
 			return false, errors.Join(err, n.Close())
@@ -45,7 +43,7 @@ func FindHeldNamespace(cookie uint64) (*Namespace, error) {
 		return true, nil
 	})
 	if found == nil && err == nil {
-		err = fmt.Errorf("find network namespace %016x: %w: neither a process nor a file holds it", cookie, ErrNoNamespace)
+		err = fmt.Errorf("find network namespace %016x: %w: %s", cookie, ErrNoNamespace, why)
 	}
 	return found, err
 }

@@ -60,10 +60,10 @@ func OpenPath(path string) (*Namespace, error) {
 	return &Namespace{fd: fd}, nil
 }
 
-// openFile does not use os.File, which would create a poller and check whether the
-// file can be polled.
+// openFile does not wait, as opening a FIFO may. It does not use os.File, which would create a
+// poller and check whether the file can be polled.
 func openFile(path string) (int, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &os.PathError{Op: "open", Path: path, Err: err}
 	}

@@ -2,8 +2,10 @@ package network
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,5 +22,27 @@ func TestOldKernelIsNamed(t *testing.T) {
 	}
 	if err := CheckKernel(); err != nil {
 		t.Errorf("this kernel: %v", err)
+	}
+}
+
+// TestFIFOIsNoNamespace opens a path at which a FIFO is, without waiting for a writer.
+func TestFIFOIsNoNamespace(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "net")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		_, err := OpenPath(path)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err == nil || !strings.Contains(err.Error(), "not a network namespace") {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for a writer")
 	}
 }
