@@ -15,7 +15,7 @@ const (
 	PhaseEnded     Phase = "ended" // the interface is gone; the counts are final once the slot is drained
 )
 
-// Origin tells which program created an interface.
+// Origin is the kind of program that created an interface.
 type Origin string
 
 // The origins of an interface.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 
 	"berth/engine/wrapper"
+	"berth/hook"
 )
+
+// reportStage is the argument by which the program reports an error of the service, as if the
+// error were its own: "report 0" or "report 1", which is its exit status. It is not part of
+// the contract.
+const reportStage = "report"
+
+// runReport is the body of that process.
+func runReport(args []string) int {
+	if len(args) != 1 || args[0] != "0" && args[0] != "1" {
+		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want an exit status, 0 or 1\n", reportStage, args)
+		return 2
+	}
+	text, err := io.ReadAll(io.LimitReader(os.Stdin, hook.MaxState))
+	if err == nil {
+		err = errors.New(string(text))
+	}
+	reportError(err)
+	return int(args[0][0] - '0')
+}
 
 // reportError writes the error to the place that the user who started the container reads. crun
 // gives its hooks no standard error, and reports only that a hook failed; so the error also

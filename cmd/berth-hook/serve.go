@@ -3,9 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -109,23 +106,4 @@ func (a *attacher) probeAhead(dirs config.Dirs) func([]hook.ProbeRequest) error 
 		})
 		return nil
 	}
-}
-
-// reportStage is the argument by which the program reports an error of the service, as if the
-// error were its own: "report 0" or "report 1", which is its exit status. It is not part of
-// the contract.
-const reportStage = "report"
-
-// runReport is the body of that process.
-func runReport(args []string) int {
-	if len(args) != 1 || args[0] != "0" && args[0] != "1" {
-		fmt.Fprintf(os.Stderr, "berth-hook: %s %q: want an exit status, 0 or 1\n", reportStage, args)
-		return 2
-	}
-	text, err := io.ReadAll(io.LimitReader(os.Stdin, hook.MaxState))
-	if err == nil {
-		err = errors.New(string(text))
-	}
-	reportError(err)
-	return int(args[0][0] - '0')
 }

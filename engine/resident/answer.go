@@ -2,7 +2,7 @@ package resident
 
 // An Answer is the result of a request. The zero value means that the work is done.
 type Answer struct {
-	// Declined means that nothing was done, and that the client shall do the work by itself.
+	// Declined means that nothing was done: the client then does the work by itself.
 	Declined bool
 	// Err is reported by the client, which ends with Status, 0 or 1.
 	Err    error

@@ -7,8 +7,8 @@
 // function that a run of berth-hook calls. The client executes berth-hook itself if no service
 // answers, if the service ends on the way, or if it declines, so no rule depends on the service.
 //
-// The package knows neither containers nor networks. It imports no other room of berth's. It does
-// without package net, whose initialisation each run of berth-hook would pay.
+// The package passes arguments and states on without reading them. It imports no other room of
+// berth's, and not package net, whose initialisation each run of berth-hook would pay.
 package resident
 
 //go:generate ./client/build.sh client

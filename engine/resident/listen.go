@@ -62,5 +62,5 @@ func bind(fd int, path string) error {
 	return unix.Listen(fd, backlog)
 }
 
-// backlog is the number of clients that may wait. A client whom the kernel refuses does the work itself.
+// backlog is the number of clients that may wait. A client that the kernel refuses does the work itself.
 const backlog = 512

@@ -17,8 +17,8 @@ type Server struct {
 	Do  func(q Request) Answer
 	Log *slog.Logger
 
-	own     namespaces // asked for before the first request: later, a thread may be in a container's for a call
-	running sync.WaitGroup
+	own     namespaces     // read before the first request: later, a thread may be in a container's
+	running sync.WaitGroup // one for each client
 }
 
 // Serve answers the clients that connect to a socket until the context is done. It then
@@ -63,7 +63,8 @@ func (s *Server) Serve(ctx context.Context, socket *os.File) error {
 	}
 }
 
-// Errors of accept(2) after which it is called again: for want of files or memory, or for nothing.
+// Errors of accept(2) after which it is called again: the scarce ones, of files or memory, after a
+// pause, and the passing ones at once.
 var (
 	scarce  = []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS}
 	passing = []error{unix.EINTR, unix.EAGAIN, unix.ECONNABORTED}
