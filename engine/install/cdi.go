@@ -2,10 +2,13 @@ package install
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"berth/engine/cdi"
+	"berth/engine/edit"
 	"berth/internal/config"
+	"berth/internal/engineversion"
 )
 
 // planCDI writes the networks as devices. Commands that create or remove a network update
@@ -68,7 +71,39 @@ func (p *planner) writeDevices() error {
 	if text == "" {
 		p.addNote("there is no network yet; the first one creates the file")
 	}
+	p.noteDeviceDirs(filepath.Dir(p.devicesPath()))
 	return p.writeOrNot(p.devicesPath(), text)
+}
+
+// noteDeviceDirs adds a note on each engine whose configuration names directories of devices without
+// the one that is written. A file that cannot be read is no obstacle: the devices do not need it.
+func (p *planner) noteDeviceDirs(dir string) {
+	docker, _ := p.decodePlanned(p.o.sysPath(daemonJSON), edit.JSON)
+	nerdctl, _ := p.decodePlanned(p.o.sysPath(nerdctlConfig), edit.TOML)
+	var podman, containerd any
+	if conf, err := p.readPodman(); err == nil {
+		podman = conf.engine["cdi_spec_dirs"]
+	}
+	if c, err := p.readContainerd(engineversion.Version{}); err == nil {
+		containerd = c.cri["cdi_spec_dirs"]
+	}
+	for _, e := range []struct {
+		program, key string
+		dirs         any
+	}{
+		{"dockerd", "cdi-spec-dirs", docker["cdi-spec-dirs"]}, {"nerdctl", "cdi_spec_dirs", nerdctl["cdi_spec_dirs"]},
+		{"podman", "cdi_spec_dirs", podman}, {"containerd", "cdi_spec_dirs", containerd},
+	} {
+		dirs, isSet := e.dirs.([]any)
+		reads := func(d any) bool {
+			text, _ := d.(string)
+			return text != "" && p.o.sysPath(text) == dir || text == dir || isAppend(d)
+		}
+		if isSet && p.o.lookPath(e.program) != "" && !slices.ContainsFunc(dirs, reads) {
+			p.addNote("%s does not read devices in %s, because its configuration has %s = %v: add that directory, or give "+
+				"--cdi-dir", e.program, dir, e.key, dirs)
+		}
+	}
 }
 
 func (p *planner) devicesPath() string {

@@ -215,3 +215,31 @@ func TestPodmanListsOfNames(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectoriesOfDevices requires a note on each engine that reads devices elsewhere, and no note on
+// one that is not installed, or whose file cannot be read.
+func TestDirectoriesOfDevices(t *testing.T) {
+	for _, c := range []struct{ programs, path, text, dir, want string }{
+		{"dockerd=28.3.0", daemonJSON, `{"cdi-spec-dirs": ["/srv/cdi"]}`, "", "dockerd does not read devices in /etc/cdi"},
+		{"dockerd=28.3.0", daemonJSON, `{"cdi-spec-dirs": ["/srv/cdi"]}`, "/srv/cdi", ""},
+		{"dockerd=28.3.0", daemonJSON, `{"cdi-spec-dirs": ["/srv/cdi", "/etc/cdi"]}`, "", ""},
+		{"dockerd=28.3.0", daemonJSON, `{"cdi-spec-dirs": `, "", ""},
+		{"podman=5.8.0", daemonJSON, `{"cdi-spec-dirs": ["/srv/cdi"]}`, "", ""},
+		{"nerdctl=2.1.0", nerdctlConfig, `cdi_spec_dirs = ["/srv/cdi"]`, "", "nerdctl does not read devices in /etc/cdi"},
+		{"podman=5.8.0", "/etc/containers/containers.conf", "[engine]\ncdi_spec_dirs = ['/srv/cdi']\n", "", "podman does not read devices in /etc/cdi"},
+		{"podman=5.8.0", "/etc/containers/containers.conf", "[engine]\ncdi_spec_dirs = ['/srv/cdi', {append = true}]\n", "", ""},
+		{"containerd=2.1.0", containerdConfig, "version = 3\n[plugins.'io.containerd.cri.v1.runtime']\ncdi_spec_dirs = ['/srv/cdi']\n", "", "containerd does not read devices in /etc/cdi"},
+	} {
+		h := newHost(t, c.programs, files{"/etc/berth/networks.d/lan.toml": "lan.toml"})
+		h.write(c.path, c.text, 0o644)
+		p := h.install(h.options(CDI, Options{Flags: Flags{CDIDir: c.dir}}))
+		if text := h.showPlan(p); strings.Contains(text, "does not read devices") != (c.want != "") || !strings.Contains(text, c.want) {
+			t.Errorf("%s, %s:\n%s", c.path, c.text, text)
+		}
+		for _, f := range p.Files {
+			if f.Path == h.root+c.path && f.Changed() {
+				t.Errorf("changes %s", f.Path)
+			}
+		}
+	}
+}
