@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"berth/internal/state"
 	"berth/network"
+	"berth/specs"
 )
 
 // setUp applies the IPv6 settings and the sysctls of the network, and then brings every interface up, still
@@ -14,7 +17,11 @@ import (
 func (a *attaching) setUp(ctx context.Context) error {
 	for i, in := range a.plan.New {
 		r := a.records[i]
-		if err := a.ns.SetIPv6(r.Interface, ipv6Settings(in)); err != nil {
+		settings := ipv6Settings(in)
+		if err := a.keepDefault(&settings, r); err != nil {
+			return fmt.Errorf("interface %q: %w", r.Interface, err)
+		}
+		if err := a.ns.SetIPv6(r.Interface, settings); err != nil {
 			return fmt.Errorf("interface %q: %w", r.Interface, err)
 		}
 		if err := a.ns.SetSysctls(r.Interface, in.Net.Sysctls); err != nil {
@@ -30,6 +37,18 @@ func (a *attaching) setUp(ctx context.Context) error {
 		}
 	}
 	return a.learnLinkLocals(ctx)
+}
+
+// keepDefault makes an interface with SLAAC take no default route from routers if the container has one
+// of IPv6 already, or another interface of the plan gets it.
+func (a *attaching) keepDefault(s *network.IPv6Settings, r *state.Attachment) error {
+	if s.Static || s.Mode != specs.IPv6SLAAC && s.Mode != specs.IPv6DHCP {
+		return nil
+	}
+	others, err := a.otherDefaults(r, netip.IPv6Unspecified())
+	planned := slices.ContainsFunc(a.plan.New, func(in *Interface) bool { return in.Default[ipv6] })
+	s.NoDefaultRoute = s.NoDefaultRoute || planned || len(others) > 0
+	return err
 }
 
 // explainUp explains the kernel's refusal to bring an interface up.
