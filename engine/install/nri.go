@@ -6,6 +6,7 @@ import (
 
 	"berth/engine/edit"
 	"berth/engine/entry"
+	"berth/internal/engineversion"
 )
 
 // nriPlugin is berth's name among the runtime's plugins, which start in the order of their
@@ -61,25 +62,51 @@ func (p *planner) nriContainerd() (string, error) {
 		p.addNote("containerd %s keeps the sandbox of each pod that a plugin refuses, so berth-nri refuses the pod's "+
 			"containers instead; containerd 2.2.6, 2.3.3 and newer do not need that", v.Text)
 	}
-	const plugin = "io.containerd.nri.v1.nri"
-	path := p.containerdTarget(c, v)
-	values, err := p.decodePlanned(path, edit.TOML)
+	table, last, err := p.readNRI(c, v)
 	if err != nil {
 		return "", err
 	}
-	disabled, isSet := edit.Lookup(values, "plugins", plugin, "disable")
+	path := p.containerdTarget(c, v)
+	if last != "" && !v.AtLeast(2, 0) {
+		path = last
+	}
+	disabled, isSet := table["disable"]
 	if disabled == true || !isSet && !v.AtLeast(2, 0) {
 		if err := p.versionOf(path, c); err != nil {
 			return "", err
 		}
-		if err := p.setValue(path, edit.TOML, []string{"plugins", plugin, "disable"}, false); err != nil {
+		if err := p.setValue(path, edit.TOML, []string{"plugins", nriTable, "disable"}, false); err != nil {
 			return "", err
 		}
 	}
-	if dir, _ := stringAt(values, "plugins", plugin, "plugin_path"); dir != "" {
+	if dir, _ := table["plugin_path"].(string); dir != "" {
 		return dir, nil
 	}
 	return nriPluginDir, nil
+}
+
+// nriTable is the name of NRI's table in containerd's configuration.
+const nriTable = "io.containerd.nri.v1.nri"
+
+// readNRI returns NRI's table over all of containerd's files, and the last file that has it: from 2.0
+// they are merged, and before that the last one replaces the others.
+func (p *planner) readNRI(c *containerdFiles, v engineversion.Version) (merged map[string]any, last string, err error) {
+	for _, path := range c.files {
+		values, err := p.decodePlanned(path, edit.TOML)
+		if err != nil {
+			return nil, "", err
+		}
+		found, _ := edit.Lookup(values, "plugins", nriTable)
+		table, ok := found.(map[string]any)
+		if !ok {
+			continue
+		}
+		if last = path; v.AtLeast(2, 0) {
+			table = mergeTables(merged, table)
+		}
+		merged = table
+	}
+	return merged, last, nil
 }
 
 // nriCRIO returns the directory of plugins. NRI is in CRI-O from 1.26, and enabled from 1.30.
