@@ -185,6 +185,10 @@ func (p *installedPodman) startWithRuntimes(t *testing.T, flags ...string) {
 		_, err := p.podman(append(args, "--rootfs", rootfs, "sleep", "600")...)
 		must(t, err)
 		p.expectAttached(t, "lan@lan0")
+		const used = "containers run by berth's runtime: "
+		if _, err := p.Berth("uninstall", "--engine", "podman"); err == nil || !strings.Contains(err.Error(), used+p.id("named")) {
+			t.Errorf("uninstalling while a container runs by the runtime: %v", err)
+		}
 		p.endContainer(t, "named")
 	}
 }
