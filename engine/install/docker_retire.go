@@ -45,10 +45,7 @@ func (p *planner) retireDocker(mine *record) error {
 	if len(users) == 0 && !waiting {
 		return nil
 	}
-	p.plan.retired = mine.Retired
-	if p.plan.retired.IsZero() {
-		p.plan.retired = time.Now().UTC()
-	}
+	p.plan.retire(mine)
 	for _, f := range p.plan.Files {
 		i := slices.IndexFunc(mine.Files, func(r recordedFile) bool { return r.Path == f.Path && r.Format == "" })
 		if i >= 0 && f.Disk != nil && !enablesDriver(f) {

@@ -48,8 +48,10 @@ func (p *planner) dropDefault(paths []string, format edit.Format, key ...string)
 			return err
 		}
 		text, err := format.Undo(f.After.Text, edit.Change{Path: key})
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
+		if err != nil { // in an inline table
+			p.addNote("%s: %v; remove %s = %q by hand, because the engine does not start with it", f.Path, err,
+				strings.Join(key, "."), handler)
+			continue
 		}
 		after := *f.After
 		after.Text = text

@@ -34,6 +34,34 @@ func (p *planner) keepPrograms() {
 	}
 }
 
+// keepNamed keeps the programs that a configuration still names, because an administrator has renamed or
+// copied berth's entry: no container of that runtime would start. The record stays for them.
+func (p *planner) keepNamed(mine *record) {
+	for _, f := range p.plan.Files {
+		i := slices.IndexFunc(mine.Files, func(r recordedFile) bool { return r.Path == f.Path && r.Format == "" })
+		if i < 0 || f.Disk == nil || f.After != nil || !strings.HasPrefix(filepath.Base(f.Path), runtimeProgram) {
+			continue
+		}
+		naming := slices.IndexFunc(p.plan.Files, func(other *File) bool { return other.names(f.Path) })
+		if naming < 0 {
+			continue
+		}
+		f.After = f.Disk
+		p.plan.kept = append(p.plan.kept, mine.Files[i])
+		p.plan.retire(mine)
+		p.addNote("%s still names %s, so that stays; remove the entry, then run berth uninstall --engine %s again",
+			p.plan.Files[naming].Path, f.Path, mine.Engine)
+	}
+}
+
+// names reports whether a configuration will name a program, in quotes as JSON and TOML have it.
+func (f *File) names(program string) bool {
+	if f.After == nil || f.After.Link {
+		return false
+	}
+	return strings.Contains(f.After.Text, `"`+program+`"`) || strings.Contains(f.After.Text, "'"+program+"'")
+}
+
 // programsOf returns the programs that an engine executes for an installation: files of its own, and
 // berth-runtime itself.
 func (p *planner) programsOf(mine *record) []string {

@@ -136,6 +136,7 @@ func Uninstall(o Options) (*Plan, error) {
 	if err := p.leaveEngine(mine); err != nil {
 		return nil, fmt.Errorf("uninstall for %s: %w", e.name, err)
 	}
+	p.keepNamed(mine)
 	return p.plan, nil
 }
 

@@ -148,6 +148,13 @@ func (r *record) writeTo(dir string) error {
 	return writeFile(filepath.Join(dir, recordName), &Content{Text: string(data) + "\n", Mode: 0o644})
 }
 
+// retire notes the time of an uninstallation that leaves files.
+func (p *Plan) retire(mine *record) {
+	if p.retired = mine.Retired; p.retired.IsZero() {
+		p.retired = time.Now().UTC()
+	}
+}
+
 // retireRecord keeps a record of the files that stay, to be removed later.
 func (p *Plan) retireRecord() error {
 	r := record{Engine: p.Engine, Flags: p.flags, Files: p.kept, Dirs: p.dirs, Retired: p.retired}
