@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Agent is the part of berth.toml that berthd reads. specs/networks.md defines
@@ -141,12 +142,21 @@ func (a *Agent) checkObserve() error {
 	return nil
 }
 
+// isPath reports whether a text is the absolute path of a file, without control characters: the kernel
+// ends a path at a NUL, and a log at a line's end.
+func isPath(text string) bool {
+	return filepath.IsAbs(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
 func (a *Agent) checkNames() error {
+	if strings.ContainsFunc(a.SocketGroup, unicode.IsControl) {
+		return Invalid("socket_group", a.SocketGroup, "the name of a group")
+	}
 	if n := len(a.Containerd); n > maxContainerdSockets {
 		return Invalid("containerd", fmt.Sprint(n), "at most %d sockets", maxContainerdSockets)
 	}
 	for i, path := range a.Containerd {
-		if !filepath.IsAbs(path) {
+		if !isPath(path) {
 			return Invalid(fmt.Sprintf("containerd[%d]", i), path, "the absolute path of a socket")
 		}
 	}
@@ -156,7 +166,7 @@ func (a *Agent) checkNames() error {
 		}
 	}
 	for key, dir := range map[string]string{"docker": a.Docker, "podman": a.Podman} {
-		if dir != "" && !filepath.IsAbs(dir) {
+		if dir != "" && !isPath(dir) {
 			return Invalid(key, dir, "the absolute path of a directory, or \"\" for none")
 		}
 	}
@@ -207,7 +217,7 @@ func checkLabel(label string) error {
 
 func (a *Agent) checkEvents() error {
 	switch {
-	case a.EventsFile != "" && !filepath.IsAbs(a.EventsFile):
+	case a.EventsFile != "" && !isPath(a.EventsFile):
 		return Invalid("events_file", a.EventsFile, "the absolute path of a file, or \"\" for none")
 	case a.EventsFileMB < 1 || a.EventsFileMB > limitEventsFileMB:
 		return Invalid("events_file_mb", fmt.Sprint(a.EventsFileMB), "1 to %d megabytes", limitEventsFileMB)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -63,11 +62,11 @@ func (c *ClusterConfig) checkFiles(secure bool) error {
 				"certificates")
 		case !secure && f.path != "":
 			return Unusable(f.key, f.path, "etcd's URLs do not have https, so no certificate is used")
-		case f.path != "" && !filepath.IsAbs(f.path):
+		case f.path != "" && !isPath(f.path):
 			return Invalid(f.key, f.path, "the absolute path of a file")
 		}
 	}
-	if !filepath.IsAbs(c.Directory) {
+	if !isPath(c.Directory) {
 		return Invalid("directory", c.Directory, "the absolute path of a directory that outlives a reboot")
 	}
 	return nil

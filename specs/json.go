@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // field is one key of a JSON object, as written. encoding/json ignores the case
@@ -149,7 +150,10 @@ func listText[T any, P interface {
 
 // oneJSON decodes one JSON value and nothing behind it.
 func oneJSON(data []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
+	if !utf8.Valid(data) { // encoding/json would replace each invalid byte by U+FFFD, so two texts could become one
+		return Invalid("", string(data), "JSON in UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte(utf8BOM))))
 	if err := dec.Decode(into); err != nil {
 		return Invalid("", string(data), "JSON (%v)", err)
 	}

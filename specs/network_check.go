@@ -230,7 +230,9 @@ func (n *Network) checkRoutes() error {
 
 func (r *Route) checkRoute() error {
 	switch {
-	case !r.To.IsValid() || r.To != r.To.Masked():
+	case !r.To.IsValid():
+		return Invalid("to", "", "a network's own address and prefix, as 198.51.100.0/24")
+	case r.To != r.To.Masked():
 		return Invalid("to", r.To.String(), "a network's own address and prefix, as 198.51.100.0/24")
 	case r.To.Bits() == 0:
 		return Unusable("to", r.To.String(), "a default route is set by the key gateway of a subnet")

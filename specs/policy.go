@@ -68,17 +68,17 @@ func (c *Config) checkConfig() error {
 	return At("cluster", c.Cluster.checkCluster())
 }
 
-func parseVLANs(s string) (from, to int, err error) {
+func parseVLANs(s string) (first, last int, err error) {
 	low, high, isRange := strings.Cut(s, "-")
 	if !isRange {
 		high = low
 	}
-	from, err1 := strconv.Atoi(low)
-	to, err2 := strconv.Atoi(high)
+	from, err1 := strconv.ParseUint(low, 10, 16) // unlike Atoi, it refuses signs
+	to, err2 := strconv.ParseUint(high, 10, 16)
 	if err1 != nil || err2 != nil || from < 1 || to > MaxVLAN || from > to {
 		return 0, 0, Invalid("", s, "a VLAN id or a range as 100-199, inside 1 to %d", MaxVLAN)
 	}
-	return from, to, nil
+	return int(from), int(to), nil
 }
 
 // AllowNetwork returns an [ErrPolicy] if annotations may not name the network.

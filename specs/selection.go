@@ -139,7 +139,7 @@ func ParseAnnotations(annotations map[string]string) ([]Selection, error) {
 }
 
 func parseNetworks(value string) (all []Selection, err error) {
-	switch text := strings.TrimSpace(value); {
+	switch text := strings.TrimSpace(strings.TrimPrefix(value, utf8BOM)); {
 	case text == "":
 		err = Invalid("", value, "the names of networks, as lan or lan,lab@eth1, or a JSON list")
 	case text[0] == '{':

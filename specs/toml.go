@@ -44,14 +44,15 @@ func decodeAnyTOML(data []byte, into any) error {
 // inUsersWords returns the text of an error without Go's types.
 func inUsersWords(err *toml.DecodeError) string {
 	text := strings.TrimPrefix(err.Error(), "toml: ")
-	switch text { // values of sysctls, whose keys without quotes would be tables
-	case "cannot decode TOML string into int":
-		return "is a TOML string: want a whole number"
-	case "cannot decode TOML table into int":
+	switch value, ofInt := strings.CutSuffix(text, " into int"); {
+	case text == "cannot decode TOML table into int": // a sysctl without quotes
 		return "is a TOML table: want the whole name in quotes, and a whole number"
-	}
-	if strings.HasPrefix(text, "negative integer value") {
+	case ofInt:
+		return strings.Replace(value, "cannot decode TOML", "is a TOML", 1) + ": want a whole number"
+	case strings.HasPrefix(text, "negative integer value"):
 		return "is negative: want a whole number, 0 or more"
+	case strings.HasPrefix(text, "integer value"), strings.HasSuffix(text, "signed integer"):
+		return "is too large: want a smaller number"
 	}
 	what, of, mistyped := strings.Cut(text, " into struct field")
 	if !mistyped {
@@ -67,7 +68,7 @@ func inUsersWords(err *toml.DecodeError) string {
 		want = "a whole number"
 	case "bool":
 		want = "true or false"
-	case "specs.Subnet", "specs.Route", "specs.Policy", "specs.Agent", "specs.ClusterConfig":
+	case "specs.Subnet", "specs.Route", "specs.Policy", "specs.Agent", "specs.ClusterConfig", "specs.Sysctls":
 		want = "a table"
 	}
 	return fmt.Sprintf("is %s: want %s", strings.Replace(what, "cannot decode TOML", "a TOML", 1), want)

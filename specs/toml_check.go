@@ -2,6 +2,7 @@ package specs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -37,6 +38,7 @@ func checkTOML(data []byte, t reflect.Type) error {
 			}
 		} else {
 			table, path = of, at
+			err = cmp.Or(err, c.checkHeader(t, path, e.Kind))
 		}
 		if err != nil {
 			return err
@@ -75,12 +77,14 @@ func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.
 		return c.atNode(value, fmt.Errorf("%s is a TOML %s: want %s",
 			strings.Join(path, "."), kindName(value.Kind), textFor(t)))
 	// the modes are those of the driver, see Check
-	case isText && t.Kind() == reflect.String && t != reflect.TypeFor[Mode]():
-		// The decoder sets a string without its UnmarshalText.
+	case isText && t != reflect.TypeFor[Mode]():
+		// The decoder sets a string without its UnmarshalText, and its errors of addresses are Go's.
 		word := reflect.New(t).Interface().(encoding.TextUnmarshaler)
-		if err := word.UnmarshalText(value.Data); err != nil {
+		if err := textError(string(value.Data), word.UnmarshalText(value.Data)); err != nil {
 			return c.atNode(value, At(strings.Join(path, "."), err))
 		}
+	case value.Kind == unstable.Array && t.Kind() == reflect.String: // the decoder's line is wrong inside of a list
+		return c.atNode(value, fmt.Errorf("%s is a TOML array: want a text, in quotes", strings.Join(path, ".")))
 	case value.Kind == unstable.Array:
 		for it := value.Children(); it.Next(); {
 			if err := c.checkValue(elementOf(t), path, it.Node()); err != nil {
@@ -89,6 +93,22 @@ func (c *tomlChecker) checkValue(t reflect.Type, path []string, value *unstable.
 		}
 	case value.Kind == unstable.InlineTable && isTable(t):
 		return c.checkMembers(t, path, value)
+	}
+	return nil
+}
+
+// checkHeader checks that a header of one key is that of a list exactly if the file's form has a list
+// of tables there. The decoder accepts one table as a list.
+func (c *tomlChecker) checkHeader(t reflect.Type, path []string, kind unstable.Kind) error {
+	if len(path) != 1 {
+		return nil
+	}
+	isList := typeOfKey(t, path[0]).Kind() == reflect.Slice
+	switch {
+	case isList && kind == unstable.Table:
+		return c.atNode(c.key, fmt.Errorf("%[1]s is one table: want a list of tables, each below [[%[1]s]]", path[0]))
+	case !isList && kind == unstable.ArrayTable:
+		return c.atNode(c.key, fmt.Errorf("%[1]s is a list of tables: want one table, below [%[1]s]", path[0]))
 	}
 	return nil
 }
@@ -179,15 +199,24 @@ func tomlKeys(t reflect.Type) (keys []string, tables map[string]reflect.Type) {
 
 // tomlField returns the type of the field for a key of exactly this name.
 func tomlField(t reflect.Type, name string) (reflect.Type, bool) {
+	of := typeOfKey(t, name)
+	if of == nil {
+		return nil, false
+	}
+	if element := elementOf(of); isTable(element) || of.Kind() == reflect.Pointer {
+		return element, true
+	}
+	return of, true
+}
+
+// typeOfKey returns the type of the field for a key of exactly this name, or nil if there is none.
+func typeOfKey(t reflect.Type, name string) reflect.Type {
 	for i := range t.NumField() {
 		if f := t.Field(i); name != "" && tomlName(f) == name {
-			if of := elementOf(f.Type); isTable(of) || f.Type.Kind() == reflect.Pointer {
-				return of, true
-			}
-			return f.Type, true
+			return f.Type
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // tomlName returns the key of a field, or "" if a file cannot set it.
