@@ -1,13 +1,13 @@
 package check
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"berth/internal/podmanconf"
+	"berth/internal/regular"
 )
 
 // Engine is an installed engine, and the parts of its configuration that name berth.
@@ -79,7 +79,7 @@ var namedProgram = regexp.MustCompile(`["'](/[^"']*/berth-(?:hook|runtime)[^"'/]
 // missingPrograms returns the programs of berth's that files name and that cannot be executed.
 func (c *Checker) missingPrograms(files []string) (missing []Missing) {
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := regular.Read(file, maxEngineFile)
 		if err != nil {
 			continue // removed meanwhile
 		}
@@ -104,12 +104,15 @@ func withoutComments(text string) string {
 	return b.String()
 }
 
+// maxEngineFile bounds the bytes read of an engine's file.
+const maxEngineFile = 4 << 20
+
 // filesNamingBerth returns the files that match some patterns and name berth's programs.
 func (c *Checker) filesNamingBerth(patterns []string) (files []string) {
 	for _, pattern := range patterns {
 		found, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, file := range found {
-			if text, err := os.ReadFile(file); err == nil && namesBerth(withoutComments(string(text))) {
+			if text, err := regular.Read(file, maxEngineFile); err == nil && namesBerth(withoutComments(string(text))) {
 				files = append(files, file)
 			}
 		}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"berth/internal/podmanconf"
+	"berth/internal/regular"
 )
 
 // HookFile is a file of hooks.d that runs berth-hook (oci-hooks(5)).
@@ -68,7 +68,7 @@ func readHook(file string) (HookFile, error) {
 		} `json:"hook"`
 		Stages []string `json:"stages"`
 	}
-	text, err := os.ReadFile(file)
+	text, err := regular.Read(file, maxEngineFile)
 	if err == nil {
 		err = json.Unmarshal(text, &h)
 	}
@@ -81,7 +81,7 @@ func (c *Checker) readContainersConf(e *Engine) {
 	for _, pattern := range podmanconf.Files {
 		files, _ := filepath.Glob(c.underRoot(pattern)) // the patterns are well formed
 		for _, file := range files {
-			text, err := os.ReadFile(file)
+			text, err := regular.Read(file, maxEngineFile)
 			if err != nil {
 				continue // only root may read it, as podman does
 			}

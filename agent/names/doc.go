@@ -3,5 +3,5 @@
 //
 // An [Enricher] is one engine; [Ask] joins the answers of several. The package caches
 // nothing: the caller stores the answer. Package agent reads the names in annotations. Of
-// berth it imports internal/state and specs.
+// berth it imports internal/state, internal/regular and specs.
 package names

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+
+	"berth/internal/regular"
 )
 
 // maxFile bounds the bytes read of an engine's file.
@@ -15,15 +15,14 @@ const maxFile = 32 << 20
 
 // readJSON decodes a file of an engine. It reports false if the file does not exist.
 func readJSON(path string, into any) (bool, error) {
-	f, err := os.Open(path)
+	text, err := regular.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(into); err != nil {
+	if err := json.Unmarshal(text, into); err != nil {
 		return false, fmt.Errorf("decode %q: %w", path, err)
 	}
 	return true, nil

@@ -7,6 +7,6 @@
 // after a reboot: [Networks] keeps it in a file. Addresses are leases and reservations of
 // berth's database, and endpoints are beside them: they end with the boot. The package sends
 // docker no request, because docker waits for the answer of each call. It has no rules for
-// addresses of its own. It imports hook, ipam, specs, dhcp/exchange, internal/config, internal/lease,
+// addresses of its own. It imports hook, ipam, specs, dhcp/exchange, internal/config, internal/lease, internal/regular,
 // internal/plumb and internal/state.
 package docker

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"berth/internal/regular"
 	"berth/specs"
 )
 
@@ -77,7 +78,7 @@ func (n Networks) Load(id string) (*CreateNetwork, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, 2*MaxRequest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("berth does not know docker's network %s; remove it and create it again: docker network rm "+
 			"%[1]s", id)

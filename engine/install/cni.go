@@ -3,7 +3,6 @@ package install
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"berth/engine/edit"
 	"berth/engine/entry"
 	"berth/internal/config"
+	"berth/internal/regular"
 )
 
 const cniProgram = "berth-cni"
@@ -126,7 +126,7 @@ func cniFileOf(dir, name string) string {
 			continue
 		}
 		var named struct{ Name string }
-		text, err := os.ReadFile(path)
+		text, err := regular.Read(path, maxFile)
 		if err == nil && json.Unmarshal(text, &named) == nil && named.Name == name {
 			return path
 		}

@@ -11,6 +11,6 @@
 // byte for byte or, if it was changed since, removes only berth's part. Several engines may
 // share a file.
 //
-// The package restarts nothing and starts no container. It imports engine/edit, engine/entry,
+// The package restarts nothing and starts no container. It imports internal/regular, engine/edit, engine/entry,
 // engine/program, engine/cdi, internal/config, internal/engineversion, internal/podmanconf and specs.
 package install

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"berth/engine/edit"
+	"berth/internal/regular"
 )
 
 // maxNamed is the maximum of containers that a note names.
@@ -143,7 +143,7 @@ var errNoJSON = errors.New("not JSON")
 
 // readJSON decodes a file; a file deleted meanwhile counts as empty.
 func readJSON(path string, into any) error {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"berth/engine/edit"
 	"berth/engine/program"
 	"berth/internal/config"
+	"berth/internal/regular"
 )
 
 // Content is the content of a path; nil means that there is no file.
@@ -138,7 +139,7 @@ func readFile(path string, following bool) (*Content, error) {
 		return nil, fmt.Errorf("%q has mode %s and %d bytes; only a regular file of at most %d is read", path, info.Mode(),
 			info.Size(), maxFile)
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	return &Content{Text: string(data), Mode: info.Mode().Perm()}, err
 }
 

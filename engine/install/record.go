@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"berth/engine/edit"
 	"berth/internal/config"
+	"berth/internal/regular"
 )
 
 // record describes the installation for an engine: CONFIG/installed/ENGINE/record.json.
@@ -67,7 +67,7 @@ func readRecords(home string) (all []*record, err error) {
 	for _, name := range slices.Sorted(slices.Values(Engines())) {
 		dir := recordDir(home, name)
 		path := filepath.Join(dir, recordName)
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -94,7 +94,7 @@ func (r *record) readBackups(dir string) error {
 		if f.Backup == "" {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(dir, filepath.Base(f.Backup)))
+		data, err := regular.Read(filepath.Join(dir, filepath.Base(f.Backup)), maxFile)
 		if err != nil {
 			return err
 		}

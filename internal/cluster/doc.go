@@ -7,5 +7,5 @@
 // four methods; package etcd implements it.
 //
 // It does not lease addresses to containers (package lease does, from the blocks that are
-// open) and opens no connection. It imports ipam and specs of berth's packages.
+// open) and opens no connection. It imports ipam, specs and regular of berth's packages.
 package cluster

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"berth/internal/regular"
 )
 
 // fileName is the node's file in the state directory. It outlives a reboot.
@@ -79,14 +81,7 @@ func (d Directory) Load() (File, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("file %q: want a regular file of at most %d bytes", path, maxFile)
-	}
-	return os.ReadFile(path)
+	return regular.Read(path, maxFile)
 }
 
 func parseFile(text []byte) (File, error) {

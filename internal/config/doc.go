@@ -5,7 +5,7 @@
 // them.
 //
 // It does not interpret a network or a policy (package specs does), keeps nothing
-// in memory, and uses neither the kernel nor the attachments. It imports specs, early
+// in memory, and uses neither the kernel nor the attachments. It imports specs, regular
 // and no other package of berth, because the hook, which has to start fast, needs
 // it.
 package config

@@ -6,11 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
-	"berth/internal/early"
+	"berth/internal/regular"
 )
 
 // maxFile bounds a file, in bytes: a network's with a thousand excluded addresses has about
@@ -21,72 +20,11 @@ const maxFile = 1 << 20
 // controls actions of root.
 var ErrUnsafe = errors.New("users other than root can change it")
 
-// readRegular reads a regular file, or the target of a symbolic link to one. It never blocks, as
-// opening a FIFO or reading a device may. As root it reads only files that no other user can
-// change; [checkDir] does the same for a directory.
-//
-// It makes the system calls itself: os.File would register each file with Go's poller, which a
-// start of a container needs for nothing else.
+// readRegular reads a regular file, or the target of a symbolic link to one. As root it reads only files
+// that no other user can change; [checkDir] does the same for a directory.
 func readRegular(path string) ([]byte, error) {
-	fd, err := openRetry(path)
-	if err != nil {
-		return nil, checkDangling(path, &os.PathError{Op: "open", Path: path, Err: err})
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("%q is not a regular file (mode %s)", path, modeOf(path))
-	}
-	if err := checkOwner(path, &st); err != nil {
-		return nil, err
-	}
-	data, err := readAll(fd, path, st.Size)
-	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("%q has %d bytes; at most %d are allowed", path, max(st.Size, int64(len(data))), maxFile)
-	}
-	return data, err
-}
-
-func openRetry(path string) (fd int, err error) {
-	for {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
-}
-
-// modeOf returns the mode of a file as text, for an error.
-func modeOf(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "unknown"
-	}
-	return info.Mode().String()
-}
-
-// readAll reads a file of about that size to its end, or until it is longer than maxFile.
-func readAll(fd int, path string, size int64) ([]byte, error) {
-	data := early.Make(int(min(size, maxFile)) + 1)
-	for len(data) <= maxFile {
-		if len(data) == cap(data) {
-			data = slices.Grow(data, len(data))
-		}
-		n, err := unix.Read(fd, data[len(data):cap(data)])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, &os.PathError{Op: "read", Path: path, Err: err}
-		case n == 0:
-			return data, nil
-		}
-		data = data[:len(data)+n]
-	}
-	return data, nil
+	data, err := regular.ReadIf(path, maxFile, func(st *unix.Stat_t) error { return checkOwner(path, st) })
+	return data, checkDangling(path, err)
 }
 
 // ErrDangling is wrapped for a symbolic link whose target does not exist. It is no

@@ -22,9 +22,9 @@ func TestReadsRegularFilesOnly(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"FIFO":      {func(path string) error { return unix.Mkfifo(path, 0o644) }, "is not a regular file (mode p"},
-		"device":    {func(path string) error { return os.Symlink("/dev/zero", path) }, "is not a regular file (mode D"},
-		"directory": {func(path string) error { return os.Mkdir(path, 0o755) }, "is not a regular file (mode d"},
+		"FIFO":      {func(path string) error { return unix.Mkfifo(path, 0o644) }, "is not a regular file, but a FIFO"},
+		"device":    {func(path string) error { return os.Symlink("/dev/zero", path) }, "is not a regular file, but a device"},
+		"directory": {func(path string) error { return os.Mkdir(path, 0o755) }, "is not a regular file, but a directory"},
 		"socket": {func(path string) error {
 			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 			if err != nil {

@@ -3,5 +3,5 @@
 //
 // It reads files, changes nothing and locks nothing for longer than a read; only
 // [ReadDockerNetworks] asks a daemon. A missing file is no error: the host does not have that
-// program. It imports only specs.
+// program. It imports only specs and internal/regular.
 package foreign

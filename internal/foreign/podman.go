@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"berth/internal/regular"
 	"berth/specs"
 )
 
@@ -30,7 +31,7 @@ func parsePodman(path string) (all []Holding, err error) {
 			all, err = nil, fmt.Errorf("it is damaged: %v", r)
 		}
 	}()
-	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout, OpenFile: regular.Open})
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,12 @@ package foreign
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"berth/internal/regular"
 )
 
 // Places are the directories and files of other programs. One that is "" is not read.
@@ -103,14 +104,5 @@ func (r *Reader) readFiles(pattern string, parse func(path string) ([]Holding, e
 
 // readBounded returns the content of a file.
 func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("it has more than %d bytes", maxFile)
-	}
-	return data, err
+	return regular.Read(path, maxFile)
 }

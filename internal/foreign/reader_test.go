@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // world has directories for the files of other programs.
@@ -225,4 +226,36 @@ func TestLibvirtsHoldings(t *testing.T) {
 	w.write(filepath.Join(w.places.Libvirt, "lxc", "db.xml"), strings.ReplaceAll(domain, "53:02", "53:03"))
 	lan := specs.EngineNetwork{Engine: specs.EngineLibvirt, Name: "lan"}
 	w.requireHoldings(r, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 2}}, Holding{Network: lan, MAC: specs.MAC{0x52, 0x54, 0, 0, 0x53, 3}})
+}
+
+// A FIFO in the place of another program's file would block the reader for ever.
+func TestFIFOsAreNotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(filepath.Join(w.places.CNI, "results", "a-lan-eth0"), "x")
+	for _, path := range []string{filepath.Join(w.places.CNI, "results", "b-lan-eth0"), w.places.Podman,
+		filepath.Join(w.places.Docker, "containers", strings.Repeat("c", 64), "config.v2.json")} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := NewReader(w.places).ReadHoldings()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("error %v, want one about a FIFO", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the reader blocks")
+	}
 }

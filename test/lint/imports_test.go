@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"internal/hostshim": 5,
 	"internal/plumb":    4,
 	"internal/drift":    3, "internal/lease": 3, "dhcp": 3, "internal/cluster": 3,
-	"internal/state": 2, "internal/config": 2, "internal/podmanconf": 2, "internal/service": 3, "internal/foreign": 2, "internal/text": 1, "internal/onestack": 0, "internal/early": 0, "internal/plain": 0, "internal/random": 0, "internal/digest": 0, "internal/engineversion": 0, "internal/rates": 1, "internal/testnet": 2,
+	"internal/state": 2, "internal/config": 2, "internal/podmanconf": 2, "internal/service": 3, "internal/foreign": 2, "internal/text": 1, "internal/onestack": 0, "internal/early": 0, "internal/regular": 1, "internal/plain": 0, "internal/random": 0, "internal/digest": 0, "internal/engineversion": 0, "internal/rates": 1, "internal/testnet": 2,
 	"ipam": 2, "network": 2, "bpf": 2,
 	"specs": 0,
 }
@@ -36,7 +36,7 @@ var neighbours = map[string][]string{
 // hookMay are the rooms that berth-hook may contain.
 var hookMay = []string{
 	"berth/cmd/berth-hook", "berth/hook",
-	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text", "berth/internal/onestack", "berth/internal/early",
+	"berth/internal/config", "berth/internal/state", "berth/internal/lease", "berth/internal/plumb", "berth/internal/text", "berth/internal/onestack", "berth/internal/early", "berth/internal/regular",
 	"berth/internal/plain", "berth/internal/random", "berth/internal/digest",
 	"berth/internal/release", "berth/internal/hostshim", "berth/dhcp", "berth/dhcp/exchange",
 	"berth/ipam", "berth/network", "berth/bpf", "berth/bpf/sys", "berth/specs",

@@ -5,13 +5,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"time"
+
+	"berth/internal/regular"
 )
 
 // Certificates are the files of mutual TLS: the CA of the servers, and this node's certificate
 // and key. They may be replaced at any time.
 type Certificates struct{ CA, Cert, Key string }
+
+// maxCertificates bounds the bytes of a file of certificates: a CA's may have those of a whole system.
+const maxCertificates = 1 << 20
 
 // load reads the files, and returns a digest of their content. It returns nothing if none is set.
 func (c Certificates) load() (digest string, _ *tls.Config, err error) {
@@ -22,7 +26,7 @@ func (c Certificates) load() (digest string, _ *tls.Config, err error) {
 	for _, f := range []struct{ kind, path string }{
 		{"etcd's CA certificate", c.CA}, {"this node's certificate", c.Cert}, {"this node's key", c.Key},
 	} {
-		text, err := os.ReadFile(f.path)
+		text, err := regular.Read(f.path, maxCertificates)
 		if err != nil {
 			return "", nil, fmt.Errorf("read %s: %w; see ca, cert and key below [cluster] in berth.toml", f.kind, err)
 		}

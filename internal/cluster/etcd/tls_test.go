@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"berth/internal/testnet"
 )
@@ -126,5 +129,21 @@ func TestConfiguration(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("Open without endpoints succeeds")
+	}
+}
+
+// A certificate's file that is a FIFO would hold the agent at its start, and a device without an end would
+// fill its memory.
+func TestCertificatesAreRegularFiles(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{fifo, "/dev/zero"} {
+		_, _, err := Certificates{CA: path, Cert: path, Key: path}.load()
+		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("%s: error %v", path, err)
+		}
 	}
 }

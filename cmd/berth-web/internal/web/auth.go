@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"berth/internal/regular"
 )
 
 // cookieName is the name of the session's cookie. Browsers share the cookies of a host
@@ -24,13 +26,16 @@ const cookieName = "berth_web"
 // minToken is the length of the shortest accepted token.
 const minToken = 16
 
+// maxToken bounds the bytes of a file with a token.
+const maxToken = 4 << 10
+
 // NewToken returns a random token.
 func NewToken() string { return strings.ToLower(rand.Text()) }
 
 // LoadToken returns the token in a file, and creates the file with a new token if it does
 // not exist.
 func LoadToken(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, maxToken)
 	if errors.Is(err, fs.ErrNotExist) {
 		return createToken(path)
 	}

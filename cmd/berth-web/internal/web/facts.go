@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"berth/agent/client"
+	"berth/internal/regular"
 	"berth/specs"
 )
 
@@ -63,9 +64,16 @@ func (a AgentSource) Forget() { a.endpoints.Forget() }
 // Checks returns the last results of `berth check`, or nil if it was not run for views. A file
 // that is being written is an error.
 func (a AgentSource) Checks() (*Checks, error) {
-	f, err := os.Open(filepath.Join(a.dir, client.CheckFile))
+	var c Checks
+	noteTime := func(st *unix.Stat_t) error {
+		c.Time = time.Unix(st.Mtim.Unix())
+		return nil
+	}
+	path := filepath.Join(a.dir, client.CheckFile)
+	text, err := regular.ReadIf(path, maxChecks, noteTime)
 	if errors.Is(err, fs.ErrNotExist) {
-		f, err = os.Open(filepath.Join(a.dir, client.ViewDir, client.CheckFile))
+		path = filepath.Join(a.dir, client.ViewDir, client.CheckFile)
+		text, err = regular.ReadIf(path, maxChecks, noteTime)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -73,14 +81,8 @@ func (a AgentSource) Checks() (*Checks, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	c := Checks{Time: info.ModTime()}
-	if err := json.NewDecoder(io.LimitReader(f, maxChecks)).Decode(&c.Lines); err != nil {
-		return nil, fmt.Errorf("decode the checks in %q: %w", f.Name(), err)
+	if err := json.Unmarshal(text, &c.Lines); err != nil {
+		return nil, fmt.Errorf("decode the checks in %q: %w", path, err)
 	}
 	return &c, nil
 }

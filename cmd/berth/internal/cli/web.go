@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"berth/agent/client"
 	"berth/internal/config"
+	"berth/internal/regular"
 )
 
 const webLong = `Start berth-web, if it does not run, and print the address of its page: parents,
@@ -42,7 +42,7 @@ func startWeb(ctx context.Context, env *Env) error {
 	if err := startUnit(ctx, env.systemctl, webUnit); err != nil {
 		return err
 	}
-	address, err := os.ReadFile(env.webAddress)
+	address, err := regular.Read(env.webAddress, 4<<10)
 	if err != nil {
 		return fmt.Errorf("read the address of the page: %w; see `journalctl -u berth-web`", err)
 	}
