@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"berth/internal/regular"
 )
 
 // dockerd is the running dockerd, as far as its pid file shows it.
@@ -28,7 +30,7 @@ func (p *planner) runningDocker() *dockerd {
 	for _, name := range []string{"/run/docker.pid", "/var/run/docker.pid"} {
 		path := p.o.sysPath(name)
 		info, err := os.Stat(path)
-		text, readErr := os.ReadFile(path)
+		text, readErr := regular.Read(path, maxFile)
 		pid, pidErr := strconv.Atoi(strings.TrimSpace(string(text)))
 		if errors.Join(err, readErr, pidErr) == nil && pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 			d.pid, d.started = pid, info.ModTime()
@@ -41,7 +43,7 @@ func (p *planner) runningDocker() *dockerd {
 
 // readFlags reads the flags of a process that is a dockerd.
 func (d *dockerd) readFlags(path string) {
-	text, _ := os.ReadFile(path) // of another user's process, or one that ended
+	text, _ := regular.Read(path, maxFile) // of another user's process, or one that ended
 	args := strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
 	if filepath.Base(args[0]) != "dockerd" {
 		return

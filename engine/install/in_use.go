@@ -2,10 +2,11 @@ package install
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"berth/internal/regular"
 )
 
 // shimRuntimes are the files in which containerd's shim keeps the path of the runtime of a container
@@ -79,14 +80,14 @@ func (p *planner) programsOf(mine *record) []string {
 func (p *planner) containersRunBy(programs []string) (users []string) {
 	files, _ := filepath.Glob(p.o.sysPath(shimRuntimes)) // the pattern is well formed
 	for _, file := range files {
-		text, err := os.ReadFile(file) // a container that has just ended has none
+		text, err := regular.Read(file, maxFile) // a container that has just ended has none
 		if err == nil && slices.Contains(programs, strings.TrimSpace(string(text))) {
 			users = append(users, filepath.Base(filepath.Dir(file)))
 		}
 	}
 	files, _ = filepath.Glob(p.o.sysPath("/proc/[0-9]*/cmdline"))
 	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil {
+		if text, err := regular.Read(file, maxFile); err == nil {
 			if name := monitored(strings.Split(string(text), "\x00"), programs); name != "" {
 				users = append(users, name)
 			}

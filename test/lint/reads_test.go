@@ -27,7 +27,6 @@ var mayOpen = map[string]string{
 	"cmd/berth/internal/doctor":  "its own files, and a directory",
 	"engine/docker/container.go": "of cgroupfs",
 	"engine/docker/networks.go":  "its own directory",
-	"engine/wrapper/note.go":     "its own files; it imports the Go library alone",
 	"internal/cluster/file.go":   "its own directory",
 	"network/held.go":            "of procfs",
 	"network/ipv6.go":            "of sysfs",
