@@ -126,7 +126,7 @@ func (c *Changes) Next() ([]Change, error) {
 func (c *Changes) receive(fd int) ([]Change, error) {
 	lost := false
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(fd, c.buffer, c.oob, 0)
+		n, oobn, flags, _, err := unix.Recvmsg(fd, c.buffer, c.oob, 0)
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
 			lost = true
@@ -135,6 +135,9 @@ func (c *Changes) receive(fd int) ([]Change, error) {
 		case err != nil && !(lost && errors.Is(err, unix.EINTR)):
 			return nil, err
 		case !lost:
+			if flags&unix.MSG_TRUNC != 0 { // of a link that is too long; its beginning has its index
+				binary.NativeEndian.PutUint32(c.buffer, uint32(n))
+			}
 			return changesIn(c.buffer[:n], nsidOf(c.oob[:oobn])), nil
 		}
 	}

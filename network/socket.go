@@ -156,7 +156,8 @@ func (a *answer) addMessage(header unix.NlMsghdr, payload []byte) (last bool, er
 	return false, nil
 }
 
-// receive returns a copy of the next datagram from the kernel.
+// receive returns a copy of the next datagram from the kernel. Errors: [ErrTooLong], and the
+// datagram is gone: to wait for another one would take as long as the timeout.
 func (s *socket) receive() ([]byte, error) {
 	buffer := s.buffer
 	if sharedBusy.CompareAndSwap(false, true) {
@@ -169,7 +170,7 @@ func (s *socket) receive() ([]byte, error) {
 	var n int
 	var from unix.Sockaddr
 	err := retryInterrupted(func() (err error) {
-		n, from, err = unix.Recvfrom(s.fd, buffer, 0)
+		n, from, err = unix.Recvfrom(s.fd, buffer, unix.MSG_TRUNC) // n is the datagram's own size
 		return err
 	})
 	if err != nil {
@@ -177,6 +178,9 @@ func (s *socket) receive() ([]byte, error) {
 	}
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
 		return nil, nil // not from the kernel
+	}
+	if n > len(buffer) {
+		return nil, ErrTooLong
 	}
 	return s.copyAnswer(buffer[:n]), nil
 }
