@@ -80,8 +80,10 @@ func (j *attached) restartText() string { return "restart container " + j.who }
 func (j *attached) checkMode() {
 	l := j.seen.Link
 	got, want := drift.Mode(j.Attachment, l)
+	same := want == got
+	got, want = drift.Brief(got), drift.Brief(want)
 	switch {
-	case want == got:
+	case same:
 		j.addPass("mode", "%s", got)
 	case l.Driver != j.Driver, l.Mode == j.Mode && j.Mode == specs.ModeSource:
 		j.addFail("mode", j.restartText(), "is %s, recorded is %s", cmp.Or(got, l.Kind), want)

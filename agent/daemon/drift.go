@@ -232,6 +232,9 @@ func (d *drifter) inspectInterface(at *state.Attachment) (findings []finding, se
 	if network.IsGone(err) || err == nil && drift.Another(at, &link) {
 		return nil, false, nil
 	}
+	if errors.Is(err, network.ErrTooLong) {
+		return []finding{tooLong(at)}, true, nil
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -263,11 +266,18 @@ func (d *drifter) inspectInterface(at *state.Attachment) (findings []finding, se
 	return append(findings, differs...), true, nil
 }
 
+// tooLong returns the finding of a link with more MACs than the kernel can describe.
+func tooLong(at *state.Attachment) finding {
+	_, want := drift.Mode(at, new(network.LinkInfo))
+	return finding{specs.ModeDrift, "is macvlan source of thousands of MACs, declared " + want}
+}
+
 // compareLink returns the findings of the link itself. In passthru mode the MAC is the
 // parent's too, and may be changed unless the network forbids a promiscuous parent.
 func compareLink(at *state.Attachment, l *network.LinkInfo) (all []finding) {
 	if is, want := drift.Mode(at, l); is != want {
-		all = append(all, finding{specs.ModeDrift, fmt.Sprintf("is %s, declared %s", orKind(is, l), want)})
+		detail := fmt.Sprintf("is %s, declared %s", drift.Brief(orKind(is, l)), drift.Brief(want))
+		all = append(all, finding{specs.ModeDrift, detail})
 	}
 	if !drift.MAC(at, l) {
 		all = append(all, finding{specs.MACDrift, fmt.Sprintf("is %s, declared %s", l.MAC, at.MAC)})

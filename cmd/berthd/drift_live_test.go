@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,4 +177,32 @@ func TestDriftIsReportedByNotification(t *testing.T) {
 		}
 		return
 	}
+}
+
+// TestDriftWithManyMACs has a container that changes its interface to mode source, with more MACs than
+// the kernel can describe. The agent reports it like any other change of the mode.
+func TestDriftWithManyMACs(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.writeNetwork("lan", lanFile)
+	l.startAgent()
+	web := l.attachContainer("web", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	web.runIP("link", "set", "dev", "net1", "type", "macvlan", "mode", "source")
+	var batch strings.Builder
+	for i := range 5600 {
+		fmt.Fprintf(&batch, "link set dev net1 type macvlan macaddr add 02:00:5e:00:%02x:%02x\n", i>>8, i&255)
+	}
+	path := filepath.Join(t.TempDir(), "batch")
+	mustSucceed(t, os.WriteFile(path, []byte(batch.String()), 0o600))
+	web.runIP("-batch", path)
+	web.runIP("link", "set", "dev", "net1", "mtu", "1400") // the kernel sends no notification of the MACs
+	for e, err := range l.client.Events(ctx, client.Filter{Follow: true}) {
+		mustSucceed(t, err)
+		if e.Kind == specs.ModeDrift && strings.Contains(e.Detail, "thousands of MACs") {
+			return
+		}
+	}
+	t.Error("the events ended")
 }

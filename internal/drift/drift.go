@@ -25,6 +25,19 @@ func Mode(a *state.Attachment, l *network.LinkInfo) (is, want string) {
 	return kindText(l.Driver, l.Mode, l.Flag, l.SourceMACs), kindText(a.Driver, a.Mode, a.IPvlanFlag, a.SourceMACs)
 }
 
+// maxMode bounds the length of a mode for people, in bytes: a container with CAP_NET_ADMIN can add
+// thousands of MACs.
+const maxMode = 400
+
+// Brief returns a text of [Mode] for people, of which it leaves out the end if it is long. It stays the
+// same while a long list grows, so that this is reported once.
+func Brief(mode string) string {
+	if len(mode) <= maxMode {
+		return mode
+	}
+	return mode[:strings.LastIndexByte(mode[:maxMode], ' ')+1] + "…"
+}
+
 func kindText(d specs.Driver, m specs.Mode, f specs.IPvlanFlag, sources []specs.MAC) string {
 	switch {
 	case d == specs.IPvlan && f == "":

@@ -3,6 +3,7 @@ package drift
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"berth/internal/state"
@@ -52,6 +53,18 @@ func TestMode(t *testing.T) {
 		if is, want := Mode(a, l); is != c.is || (is == want) != c.same {
 			t.Errorf("%s: is %q, recorded %q; want %q", c.name, is, want, c.is)
 		}
+	}
+}
+
+// TestBrief requires that a mode with thousands of MACs fits a line of a log, and an event the memory.
+func TestBrief(t *testing.T) {
+	const few = "macvlan source of 02:00:5e:00:53:08 02:00:5e:00:53:09"
+	if got := Brief(few); got != few {
+		t.Errorf("%q", got)
+	}
+	long := few + strings.Repeat(" 02:00:5e:00:53:0a", 5000)
+	if got := Brief(long); len(got) > 450 || !strings.HasPrefix(got, few+" ") || !strings.HasSuffix(got, ":0a …") {
+		t.Errorf("%d bytes: %q", len(got), got)
 	}
 }
 
