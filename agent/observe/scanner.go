@@ -118,6 +118,9 @@ func (s *Scanner) ScanLink(nsid, index int) error {
 	if err == nil && len(links) > 0 {
 		found, err = s.withAddresses(nsid, index, links)
 	}
+	if errors.Is(err, network.ErrTooLong) {
+		return nil // it exists, and stays as it was read last
+	}
 	if err != nil && !network.IsGone(err) {
 		return fmt.Errorf("scan an interface: %w", err)
 	}

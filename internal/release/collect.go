@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"berth/internal/state"
+	"berth/network"
 	"berth/specs"
 )
 
@@ -170,6 +171,9 @@ func (r *Releaser) linkIsGone(ctx context.Context, a *state.Attachment) (bool, e
 		return false, nil
 	}
 	remove, err := r.findLink(ctx, a)
+	if errors.Is(err, network.ErrTooLong) {
+		return false, nil // a link that the kernel cannot describe exists
+	}
 	if err != nil || remove != nil {
 		return false, wrapf(err, "check attachment %q", a.Key())
 	}
