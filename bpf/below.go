@@ -115,7 +115,7 @@ func (d *Datapath) aheadBelow(ifindex int, chains []netdevChain) (ahead []string
 			ahead = append(ahead, fmt.Sprintf("XDP (%s) program %s on %q", mode, programText(x.ProgId), on.name))
 		}
 		for _, c := range chains {
-			if slices.Contains(c.devices, on.name) && c.egress != on.lower {
+			if c.isOn(on.name) && c.egress != on.lower {
 				ahead = append(ahead, fmt.Sprintf("%s on %q", c, on.name))
 			}
 		}

@@ -2,6 +2,8 @@ package bpf
 
 import (
 	"encoding/binary"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -107,10 +109,16 @@ func TestTrunkAhead(t *testing.T) {
 	})
 }
 
-// nftables sends a batch that creates a table with a chain on an interface.
+// nftables creates a table with a chain on an interface, or on all whose names begin as the part of device
+// before "*".
 func (l *lab) nftables(family byte, hook uint32, device string) {
 	l.Helper()
-	l.nftablesBatch(nftMessage(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("t"))),
+	must(l, l.tryNFTables(family, hook, device))
+}
+
+// tryNFTables is nftables, and returns the kernel's error.
+func (l *lab) tryNFTables(family byte, hook uint32, device string) error {
+	return l.tryBatch(nftMessage(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("t"))),
 		nftMessage(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, family, nl.NewRtAttr(unix.NFTA_CHAIN_TABLE, nl.ZeroTerminated("t")),
 			nl.NewRtAttr(unix.NFTA_CHAIN_NAME, nl.ZeroTerminated("c")), nftHook(hook, device),
 			nl.NewRtAttr(unix.NFTA_CHAIN_TYPE, nl.ZeroTerminated("filter"))))
@@ -120,7 +128,11 @@ func nftHook(hook uint32, device string) *nl.RtAttr {
 	at := nl.NewRtAttr(unix.NFTA_CHAIN_HOOK|unix.NLA_F_NESTED, nil)
 	at.AddRtAttr(unix.NFTA_HOOK_HOOKNUM, binary.BigEndian.AppendUint32(nil, hook))
 	at.AddRtAttr(unix.NFTA_HOOK_PRIORITY, binary.BigEndian.AppendUint32(nil, 0))
-	at.AddRtAttr(unix.NFTA_HOOK_DEV, nl.ZeroTerminated(device))
+	if prefix, is := strings.CutSuffix(device, "*"); is {
+		at.AddRtAttr(nftaHookDevices|unix.NLA_F_NESTED, nil).AddRtAttr(nftaDevicePrefix, nl.ZeroTerminated(prefix))
+	} else {
+		at.AddRtAttr(unix.NFTA_HOOK_DEV, nl.ZeroTerminated(device))
+	}
 	return at
 }
 
@@ -133,9 +145,8 @@ func nftMessage(kind, flags int, family byte, parts ...*nl.RtAttr) *nl.NetlinkRe
 	return m
 }
 
-// nftablesBatch sends messages in one transaction and waits for their acknowledgements.
-func (l *lab) nftablesBatch(all ...*nl.NetlinkRequest) {
-	l.Helper()
+// tryBatch sends messages in one transaction and waits for their acknowledgements.
+func (l *lab) tryBatch(all ...*nl.NetlinkRequest) (err error) {
 	mark := func(kind int) []byte {
 		m := nl.NewNetlinkRequest(kind, 0)
 		m.AddData(&nl.Nfgenmsg{ResId: unix.NFNL_SUBSYS_NFTABLES << 8}) // in network order
@@ -146,33 +157,62 @@ func (l *lab) nftablesBatch(all ...*nl.NetlinkRequest) {
 		batch = append(batch, m.Serialize()...)
 	}
 	batch = append(batch, mark(unix.NFNL_MSG_BATCH_END)...)
-	l.inHost(func() error {
-		fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	testnet.In(l, l.ns, func() { err = sendBatch(batch, len(all)) })
+	return err
+}
+
+// sendBatch sends a batch and returns the first error of n acknowledgements.
+func sendBatch(batch []byte, n int) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	buffer := make([]byte, 4096)
+	for range n {
+		size, _, err := unix.Recvfrom(fd, buffer, 0)
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
-		if err := unix.Sendto(fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			return err
+		if code := int32(binary.NativeEndian.Uint32(buffer[unix.NLMSG_HDRLEN:size])); code != 0 {
+			return unix.Errno(-code)
 		}
-		buffer := make([]byte, 4096)
-		for range all {
-			n, _, err := unix.Recvfrom(fd, buffer, 0)
-			if err != nil {
-				return err
-			}
-			if code := int32(binary.NativeEndian.Uint32(buffer[unix.NLMSG_HDRLEN:n])); code != 0 {
-				return unix.Errno(-code)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // forgetTables removes all tables of a family.
 func (l *lab) forgetTables(family byte) {
 	l.Helper()
-	l.nftablesBatch(nftMessage(unix.NFT_MSG_DELTABLE, 0, family, nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("t"))))
+	must(l, l.tryBatch(nftMessage(unix.NFT_MSG_DELTABLE, 0, family, nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated("t")))))
+}
+
+// TestNFTablesByPrefix puts a chain on all interfaces whose names have a prefix, as is possible since
+// Linux 6.17.
+func TestNFTablesByPrefix(t *testing.T) {
+	t.Parallel()
+	l := newBridged(t)
+	if !hasNFTables() {
+		t.Skip("the kernel has no nf_tables, or has not loaded it")
+	}
+	err := l.tryNFTables(unix.NFPROTO_NETDEV, hookNetdevEgress, "nothing*")
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		t.Fatal(err)
+	}
+	testnet.Since(t, err == nil, "chains of nftables by the prefix of an interface's name", testnet.Version{Major: 6, Minor: 17})
+	l.forgetTables(unix.NFPROTO_NETDEV)
+	for device, ahead := range map[string]bool{"br*": true, "b*": true, "br0*": true, "eth*": false, "br00*": false} {
+		l.nftables(unix.NFPROTO_NETDEV, hookNetdevEgress, device)
+		if ahead {
+			l.aheadNames("nftables egress", `on "br0"`)
+		} else {
+			l.nothingAhead(device)
+		}
+		l.forgetTables(unix.NFPROTO_NETDEV)
+	}
 }
 
 // TestNFTablesAhead puts nftables chains on interfaces: at the parent's egress, and at the

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf/btf"
@@ -20,7 +22,15 @@ import (
 type netdevChain struct {
 	table, name string
 	egress      bool
-	devices     []string
+	devices     []string // names; one with "*" at its end is a prefix of names
+}
+
+// isOn reports whether the chain is on an interface.
+func (c *netdevChain) isOn(device string) bool {
+	return slices.ContainsFunc(c.devices, func(name string) bool {
+		prefix, is := strings.CutSuffix(name, "*")
+		return name == device || is && strings.HasPrefix(device, prefix)
+	})
 }
 
 // String returns a description for the status.
@@ -110,8 +120,8 @@ func (c *netdevChain) parseHook(family byte, b []byte) bool {
 		case unix.NFTA_HOOK_DEV:
 			one = append(one, unix.ByteSliceToString(v))
 		case nftaHookDevices:
-			for _, name := range nfAttributes(v) {
-				more = append(more, unix.ByteSliceToString(name))
+			for kind, name := range nfAttributes(v) {
+				more = append(more, deviceName(kind, name))
 			}
 		}
 	}
@@ -129,8 +139,22 @@ func (c *netdevChain) parseHook(family byte, b []byte) bool {
 	return len(c.devices) > 0
 }
 
-// nftaHookDevices is NFTA_HOOK_DEVS.
-const nftaHookDevices = 4
+// deviceName returns the name of an interface, or a prefix of names with "*": it has a type of its own
+// since Linux 6.17, and in 6.16 no zero byte at its end (nft_nla_put_hook_dev in
+// net/netfilter/nf_tables_api.c).
+func deviceName(kind int, v []byte) string {
+	name := unix.ByteSliceToString(v)
+	if kind == nftaDevicePrefix || !slices.Contains(v, 0) {
+		name += "*"
+	}
+	return name
+}
+
+// NFTA_HOOK_DEVS, and NFTA_DEVICE_PREFIX in it.
+const (
+	nftaHookDevices  = 4
+	nftaDevicePrefix = 2
+)
 
 // nfAttributes iterates over the attributes of a message by type.
 func nfAttributes(b []byte) func(yield func(kind int, v []byte) bool) {
