@@ -16,8 +16,8 @@ var (
 	ErrNameTaken = errors.New("the interface name is in use")
 
 	// ErrTooLong is returned for a link whose description by the kernel has more than 64 KiB: a
-	// macvlan in mode source with more than about 5,400 MACs. A container with CAP_NET_ADMIN
-	// can add any number.
+	// macvlan in mode source with more than about 5,400 MACs, or a link with some 480 long
+	// alternative names. A container with CAP_NET_ADMIN can add them.
 	ErrTooLong = errors.New("the kernel's description of it is longer than 64 KiB")
 
 	// ErrExists is returned if an address or a route exists already.

@@ -12,12 +12,25 @@ import (
 	"berth/internal/testnet"
 )
 
-// addSources adds MACs to a macvlan in mode source.
-func addSources(t *testing.T, ns *testnet.NS, name string, count int) {
+// addMACs adds MACs to a macvlan in mode source.
+func addMACs(t *testing.T, ns *testnet.NS, name string, count int) {
+	t.Helper()
+	runBatch(t, ns, count, func(i int) string {
+		return fmt.Sprintf("link set dev %s type macvlan macaddr add 02:00:5e:00:%02x:%02x", name, i>>8, i&255)
+	})
+}
+
+// addNames adds alternative names of the greatest length to a link.
+func addNames(t *testing.T, ns *testnet.NS, name string, count int) {
+	t.Helper()
+	runBatch(t, ns, count, func(i int) string { return fmt.Sprintf("link property add dev %s altname %0127d", name, i) })
+}
+
+func runBatch(t *testing.T, ns *testnet.NS, count int, line func(i int) string) {
 	t.Helper()
 	var batch strings.Builder
 	for i := range count {
-		fmt.Fprintf(&batch, "link set dev %s type macvlan macaddr add 02:00:5e:00:%02x:%02x\n", name, i>>8, i&255)
+		batch.WriteString(line(i) + "\n")
 	}
 	path := filepath.Join(t.TempDir(), "batch")
 	if err := os.WriteFile(path, []byte(batch.String()), 0o600); err != nil {
@@ -26,18 +39,31 @@ func addSources(t *testing.T, ns *testnet.NS, name string, count int) {
 	testnet.Run(t, ns, "ip", "-batch", path)
 }
 
-// TestLinkThatIsTooLong has a link that the kernel describes in more than 64 KiB, as a container with
-// CAP_NET_ADMIN can make it. It delays neither its own query nor the next one, and its changes arrive.
+// TestLinkThatIsTooLong has links that the kernel describes in more than 64 KiB, as a container with
+// CAP_NET_ADMIN can make them. They delay neither their own query nor the next one, and their changes arrive.
 func TestLinkThatIsTooLong(t *testing.T) {
-	t.Parallel()
-	testnet.Need(t, testnet.Macvlan)
-	s := newSite(t)
-	testnet.Run(t, s.host, "ip", "link", "add", "link", "eth1", "name", "long", "type", "macvlan", "mode", "source")
-	long, err := s.h.LinkByName("long")
-	if err != nil {
-		t.Fatal(err)
+	for name, addMany := range map[string]func(t *testing.T, ns *testnet.NS){
+		"by MACs":  func(t *testing.T, ns *testnet.NS) { addMACs(t, ns, "long", 5600) },
+		"by names": func(t *testing.T, ns *testnet.NS) { addNames(t, ns, "long", 485) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testnet.Need(t, testnet.Macvlan)
+			s := newSite(t)
+			testnet.Run(t, s.host, "ip", "link", "add", "link", "eth1", "name", "long", "type", "macvlan", "mode", "source")
+			long, err := s.h.LinkByName("long")
+			if err != nil {
+				t.Fatal(err)
+			}
+			addMany(t, s.host)
+			s.requireTooLong(t, long.Index)
+		})
 	}
-	addSources(t, s.host, "long", 5600)
+}
+
+// requireTooLong checks the queries and the notification of the link named long.
+func (s *site) requireTooLong(t *testing.T, index int) {
+	t.Helper()
 	start := time.Now()
 	if _, err := s.h.LinkByName("long"); !errors.Is(err, ErrTooLong) {
 		t.Errorf("the error is %v, want %v", err, ErrTooLong)
@@ -53,7 +79,7 @@ func TestLinkThatIsTooLong(t *testing.T) {
 	for {
 		select {
 		case c := <-came:
-			if c.Index == long.Index {
+			if c.Index == index {
 				return
 			}
 		case <-time.After(10 * time.Second):

@@ -266,10 +266,11 @@ func (d *drifter) inspectInterface(at *state.Attachment) (findings []finding, se
 	return append(findings, differs...), true, nil
 }
 
-// tooLong returns the finding of a link with more MACs than the kernel can describe.
+// tooLong returns the finding of a link whose mode the kernel does not describe, as it has too many
+// MACs or names.
 func tooLong(at *state.Attachment) finding {
 	_, want := drift.Mode(at, new(network.LinkInfo))
-	return finding{specs.ModeDrift, "is macvlan source of thousands of MACs, declared " + want}
+	return finding{specs.ModeDrift, "cannot be read because of thousands of MACs or hundreds of names, declared " + want}
 }
 
 // compareLink returns the findings of the link itself. In passthru mode the MAC is the
