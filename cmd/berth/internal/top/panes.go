@@ -63,12 +63,22 @@ func severityOf(p *specs.ParentStatus) int {
 	return 0
 }
 
+// parentLine returns a line of the parents' table. On a narrow terminal it has only the columns that
+// fit, so that no number is cut.
 func (m *Model) parentLine(name, state, ifs, rx, tx, local, networks string, st style) string {
 	l := &m.look
-	line := " " + strings.Join([]string{
-		l.fitText(name, 16), l.fitText(state, 9), l.alignRight(ifs, 5), l.alignRight(rx, 8), l.alignRight(tx, 8),
-		l.alignRight(local, 8), l.fitText(networks, m.width-61),
-	}, " ")
+	line := " " + l.fitText(name, 16)
+	add := func(from int, cell string) { // from is the width of a terminal that has room for it
+		if m.width >= from {
+			line += " " + cell
+		}
+	}
+	add(45, l.fitText(state, 9))
+	add(60, l.alignRight(ifs, 5))
+	add(35, l.alignRight(rx, 8))
+	add(35, l.alignRight(tx, 8))
+	add(54, l.alignRight(local, 8))
+	add(65, l.fitText(networks, m.width-61))
 	return l.paintText(l.cutText(line, m.width), st)
 }
 

@@ -38,6 +38,35 @@ func TestParentsShowLANAndLocalApart(t *testing.T) {
 	}
 }
 
+// TestNarrowParents: a narrow terminal leaves out columns of parents and of an interface's traffic. It
+// cuts no number.
+func TestNarrowParents(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int][2]string{
+		40: {" PARENT               RX/s     TX/s", " eth1.100          1.25 MB  38.0 kB"},
+		50: {" PARENT           STATE         RX/s     TX/s", " eth1.100         counting   1.25 MB  38.0 kB"},
+		58: {" PARENT           STATE         RX/s     TX/s  LOCAL/s", " eth1.100         counting   1.25 MB  38.0 kB    100 B"},
+		60: {
+			" PARENT           STATE       IFS     RX/s     TX/s  LOCAL/s",
+			" eth1.100         counting      3  1.25 MB  38.0 kB    100 B",
+		},
+		70: {
+			" PARENT           STATE       IFS     RX/s     TX/s  LOCAL/s NETWORKS",
+			" eth1.100         counting      3  1.25 MB  38.0 kB    100 B lan dmz",
+		},
+	} {
+		s := newScene(t, width, 24).runSamples(2)
+		if got := [2]string{s.lineWith(" PARENT"), s.lineWith(" eth1.100")}; got != want {
+			t.Errorf("%d columns:\n%s\nwant\n%s", width, strings.Join(got[:], "\n"), strings.Join(want[:], "\n"))
+		}
+	}
+	s := newScene(t, 40, 34).runSamples(3)
+	s.pressKeys("down", "enter")
+	if got, want := s.lineWith("external unicast"), " external unicast       100 kB  38.0 kB"; got != want {
+		t.Errorf("traffic %q, want %q", got, want)
+	}
+}
+
 // TestLocalTrafficOfOneSibling: if only the receiver of siblings' frames is counted, its count is the local rate.
 func TestLocalTrafficOfOneSibling(t *testing.T) {
 	t.Parallel()

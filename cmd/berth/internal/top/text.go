@@ -169,12 +169,18 @@ func (m *Model) partLines(r *rates.Reading) []string {
 	return lines
 }
 
+// partLine returns a line of the table of traffic. A narrow terminal has no totals.
 func (m *Model) partLine(name, rxRate, txRate, rx, tx string, st style) string {
 	l := &m.look
-	first := min(20, max(8, m.width-37))
-	cells := []string{l.fitText(name, first), l.alignRight(rxRate, 8), l.alignRight(txRate, 8), l.alignRight(rx, 8),
-		l.alignRight(tx, 8)}
-	return l.paintText(l.cutText(" "+strings.Join(cells, " "), m.width), st)
+	cells := []string{rxRate, txRate, rx, tx}
+	if m.width < 45 {
+		cells = cells[:2]
+	}
+	line := l.fitText(name, min(20, max(8, m.width-1-9*len(cells))))
+	for _, cell := range cells {
+		line += " " + l.alignRight(cell, 8)
+	}
+	return l.paintText(l.cutText(" "+line, m.width), st)
 }
 
 // brokenBy returns the endpoint's violations, and the events that name it.

@@ -260,7 +260,7 @@ func withoutColour(t *testing.T, bin string) {
 	p.runTmux("resize-window", "-x", "120", "-y", "40")
 	p.waitTexts("ADDRESS", "192.0.2.65")
 	f.stopServing(t)
-	p.waitTexts("agent gone", "no agent is running", "web")
+	p.waitTexts("agent gone", "systemctl start berthd", "web")
 	f.startServing(t)
 	p.waitWithout("agent gone")
 	p.waitTexts("1.0", "MB")

@@ -161,7 +161,7 @@ func (m *Model) alertLine() string {
 	problems := s.problemTexts()
 	switch {
 	case s.lost != nil && errors.Is(s.lost, client.ErrNoAgent):
-		return say(fmt.Sprintf("agent gone %s: %v", spanText(s.away), client.ErrNoAgent), bad)
+		return say(m.goneText(), bad)
 	case s.lost != nil:
 		return say(fmt.Sprintf("no answer for %s: %v", spanText(s.away), s.lost), bad)
 	case s.at.IsZero():
@@ -174,6 +174,17 @@ func (m *Model) alertLine() string {
 		return say(fmt.Sprintf("%d problems, see berth agent status: %s", len(problems), problems[0]), warned)
 	}
 	return ""
+}
+
+// goneText returns that no agent runs, for how long, and the remedy, as long as the terminal has room.
+func (m *Model) goneText() string {
+	gone := "agent gone " + spanText(m.shown.away)
+	for _, remedy := range []string{": " + client.ErrNoAgent.Error(), "; start it with `systemctl start berthd`"} {
+		if len(gone+remedy) <= m.width {
+			return gone + remedy
+		}
+	}
+	return gone + "; start berthd"
 }
 
 // problemTexts returns the agent's own problems, and those of its parents that are not among
