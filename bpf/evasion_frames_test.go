@@ -32,9 +32,15 @@ func vlanTags(protocol uint16, vlans ...uint16) carrier {
 }
 
 // asSNAP converts a frame to IEEE 802.3 with LLC and SNAP (RFC 1042).
-func asSNAP(frame []byte) [][]byte {
-	length := binary.BigEndian.AppendUint16(nil, uint16(len(frame)-12+6))
-	return [][]byte{slices.Concat(frame[:12], length, []byte{0xaa, 0xaa, 3, 0, 0, 0}, frame[12:])}
+var asSNAP = asLLC(0xaa, 0xaa, 3, 0, 0, 0)
+
+// asLLC converts a frame to IEEE 802.3 with a protocol behind any header of LLC. U-Boot reads no other
+// byte of that header. Linux takes such frames from Wi-Fi if the organisation is 00-00-f8 (IEEE 802.1H).
+func asLLC(header ...byte) carrier {
+	return func(frame []byte) [][]byte {
+		length := binary.BigEndian.AppendUint16(nil, uint16(len(frame)-12+6))
+		return [][]byte{slices.Concat(frame[:12], length, header, frame[12:])}
+	}
 }
 
 // withTrailer appends zeros, which no IP header includes.

@@ -55,6 +55,44 @@ func (x *arena) tryOfMACs(f forgery, name string) {
 	}
 }
 
+// TestForgedMACOfANestedNamespace forges both MAC and address in a namespace within the container,
+// whose frames a bridge of the container passes on: their sockets are in no endpoint's namespace.
+func TestForgedMACOfANestedNamespace(t *testing.T) {
+	t.Parallel()
+	x := newArena(t)
+	nested := newQuietNamespace(t)
+	testnet.Veth(t, "inner", nested, "outer", x.from.NS)
+	testnet.Run(t, x.from.NS, "ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+	for _, port := range []string{"outer", "net1"} {
+		testnet.Run(t, x.from.NS, "ip", "link", "set", port, "master", "br0")
+	}
+	testnet.Up(t, x.from.NS, "br0")
+	own := x.send
+	x.last = func(to *receiver) { must(t, own(datagram4(x.from.ip, 9, 546, ownText)(x.from.MAC, to))) }
+	x.send = func(frame []byte) error { sendRaw(t, nested, "inner", frame); return nil }
+	for name, f := range map[string]forgery{
+		"a datagram":      {specs.MACSpoof, 4, datagramOf(macB, ipForged), arrivesAt(1009)},
+		"with an address": {specs.MACSpoof, 4, datagramOf(macB, x.from.ip), arrivesAt(1009)},
+	} {
+		for group, mac := range groups(f.v) {
+			for who, to := range x.to {
+				f, what := f.addressed(mac), fmt.Sprintf("%s, to %s%s", name, who, group)
+				x.enforceKinds()
+				if !x.tryForgery(f, unchangedFrame, to) {
+					t.Errorf("%s: not taken, so that it tests nothing", what)
+				}
+				x.enforceKinds(f.kind)
+				if x.tryForgery(f, unchangedFrame, to) {
+					t.Errorf("%s: arrives though it is enforced: %v", what, x.allViolations())
+				}
+				if found := x.allViolations()[x.from.Slot][f.kind]; found.Dropped != 1 || found.Packets != 1 {
+					t.Errorf("%s: dropped, and not counted so: %v", what, x.allViolations())
+				}
+			}
+		}
+	}
+}
+
 // TestForgedMACHidesNoContact contacts a sibling and the host with forged MACs, and sends DHCP
 // answers with a MAC that is free, by a sender that only its address identifies.
 func TestForgedMACHidesNoContact(t *testing.T) {

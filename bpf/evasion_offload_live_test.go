@@ -80,6 +80,7 @@ func offloadForgeries(own, own6 netip.Addr) map[string]forgery {
 		f.frame = summedInto(at, is, f.frame)
 		return f
 	}
+	noCookie := "\x01" + bootCookie[1:236] + "\x00\x00" + bootCookie[238:]
 	dhcp6 := datagram6(own6, 1547, 546, "\x01"+bootReply[1:])
 	echo := ndForgery(ip6Link, func(specs.MAC) []byte { return append([]byte{128}, routerAdvertised()[1:]...) })
 	advert := ndForgery(own6, func(mac specs.MAC) []byte { return neighbourAdvert(own6, mac) })
@@ -90,6 +91,7 @@ func offloadForgeries(own, own6 netip.Addr) map[string]forgery {
 		"an ARP sender by a sum":    summed(30, arpMessage(2, 0x604, own), "ARP answer"),
 		"a DHCP message by a sum":   summed(42, datagram4(own, 1067, 68, "\x01"+bootReply[1:]), "DHCP, another port"),
 		"a DHCP port by a sum":      summed(36, datagram4(own, 67, 9, bootReply), "DHCP"),
+		"a DHCP cookie by a sum":    summed(278, datagram4(own, 1067, 68, noCookie), "DHCP, a request"),
 		"a DHCPv6 message by a sum": summed(62, dhcp6, "DHCPv6, a port"),
 		"a router by a sum":         summed(54, echo, "router"),
 		"a target by a sum":         summed(76, advert, "advertisement"),

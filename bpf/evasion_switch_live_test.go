@@ -163,6 +163,11 @@ func (x *switched) tryCarriers() {
 	if x.kind == specs.PrivateLeak || x.kind == specs.VEPABypass {
 		return // a question to all is none of these
 	}
+	if x.kind == specs.HostIsolation { // the driver delivers no sibling's broadcast
+		for how, c := range all {
+			x.tryEnforced("a datagram to all, "+how, datagram.addressed(macAll), c, how == "as it is")
+		}
+	}
 	asks := forgery{x.kind, 0, arpMessage(1, 0x604, x.from.ip), believedBy(x.from.ip)}.addressed(macAll)
 	for how, c := range carriers {
 		x.tryEnforced("ARP, "+how, asks, c, how == "as it is" && x.kind == specs.HostIsolation) // the driver delivers no sibling's broadcast

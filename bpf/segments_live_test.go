@@ -23,11 +23,17 @@ var tunnels = map[string]string{
 	"vxlan":          "vxlan id 7 dstport 4789",
 	"vxlan, a port":  "vxlan id 7 dstport 8472 udpcsum",
 	"geneve":         "geneve id 7",
+	"geneve, a sum":  "geneve id 7 udpcsum",
 	"gre":            "gre",
+	"gre with a sum": "gre csum",
+	"gre in order":   "gre oseq",
+	"gre in UDP":     "gre encap gue encap-sport 5556 encap-dport 5556",
 	"gre with a key": "gre key 7",
 	"gretap":         "gretap",
 	"ipip":           "ipip",
 	"ipip in UDP":    "ipip encap fou encap-sport 5555 encap-dport 5555",
+	"ipip in GUE":    "ipip encap gue encap-sport 5557 encap-dport 5557",
+	"sit":            "sit mode ipip",
 }
 
 // TestExactTunnels sends TCP in super-packets through each kind of tunnel, in none, one and
@@ -88,8 +94,10 @@ func stackVLANs(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlan
 func addTunnel(t *testing.T, ns *testnet.NS, kind string, local, remote netip.Addr) {
 	t.Helper()
 	words := strings.Fields(kind)
-	if slices.Contains(words, "fou") {
-		testnet.Run(t, ns, "ip", "fou", "add", "port", "5555", "ipproto", "4")
+	if at := slices.Index(words, "encap"); at > 0 {
+		how := map[string][]string{"fou": {"ipproto", "4"}, "gue": {"gue"}}[words[at+1]]
+		port := []string{"fou", "add", "port", words[len(words)-1]}
+		testnet.Run(t, ns, "ip", append(port, how...)...)
 	}
 	add := append([]string{"link", "add", "t0", "mtu", "1400", "type", words[0]}, words[1:]...)
 	add = append(add, "remote", remote.String())
@@ -132,15 +140,22 @@ type superPacket struct {
 	v     int
 	proto byte
 	head  []byte // the transport header
+	jumbo bool   // it has the header that the kernel puts into IPv6 packets of more than 64 KiB (BIG TCP)
 }
 
 var superPackets = map[string]superPacket{
-	"TCP over IPv4":           {1, 1000, 16, 4, 6, tcp(12, 0)},
-	"TCP over IPv6":           {4, 1000, 16, 6, 6, tcp(0, 0)},
-	"UDP in fragments":        {3, 1000, 6, 4, 17, make([]byte, 8)},
-	"UDP over IPv4":           {5, 1000, 6, 4, 17, make([]byte, 8)},
-	"UDP over IPv6":           {5, 1000, 6, 6, 17, make([]byte, 8)},
-	"UDP over IPv6, in parts": {3, 1000, 6, 6, 17, make([]byte, 8)},
+	"TCP over IPv4":           {1, 1000, 16, 4, 6, tcp(12, 0), false},
+	"TCP over IPv6":           {4, 1000, 16, 6, 6, tcp(0, 0), false},
+	"UDP in fragments":        {3, 1000, 6, 4, 17, make([]byte, 8), false},
+	"UDP over IPv4":           {5, 1000, 6, 4, 17, make([]byte, 8), false},
+	"UDP over IPv6":           {5, 1000, 6, 6, 17, make([]byte, 8), false},
+	"UDP over IPv6, in parts": {3, 1000, 6, 6, 17, make([]byte, 8), false},
+	"TCP over IPv6, jumbo":    {4, 1000, 16, 6, 6, tcp(12, 0), true},
+}
+
+// jumboHeader returns a hop-by-hop header with the length of a packet (RFC 2675) before TCP.
+func jumboHeader(payload int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{6, 0, 0xc2, 4}, uint32(8+payload))
 }
 
 // frame returns the super-packet in a number of tags, behind its virtio header.
@@ -152,6 +167,10 @@ func (s superPacket) frame(to, from specs.MAC, vlans int, payload int) []byte {
 	ethertype, ip := uint16(0x800), ip4(s.proto, ipA, ipLAN, upper)
 	if s.v == 6 {
 		ethertype, ip = 0x86dd, ip6(s.proto, ip6A, ip6LAN, upper)
+		if s.jumbo {
+			ip = ip6(0, ip6A, ip6LAN, append(jumboHeader(len(upper)), upper...))
+			copy(ip[4:], []byte{0, 0})
+		}
 	} else {
 		withChecksum4(ip)
 	}
@@ -176,25 +195,39 @@ func TestExactSegments(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, Options{})
 			a := l.container(specs.ModeBridge)
+			testnet.Run(t, a.NS, "ip", "link", "set", "net1", "gso_max_size", "200000") // else net1 segments
 			w := l.captureWire()
 			for name, s := range superPackets {
-				for _, payload := range []int{2000, 3001, 5500, 30_000} {
+				for _, payload := range s.payloads() {
 					err := sendSuper(t, a.NS, s.frame(l.lanMAC, a.MAC, vlans, payload))
 					if err == nil {
 						continue
 					}
-					if s.proto == unix.IPPROTO_TCP && vlans == 0 {
+					if s.proto == unix.IPPROTO_TCP && vlans == 0 && !s.jumbo {
 						t.Fatalf("%s: %v", name, err)
 					}
 					t.Logf("%s: this kernel makes none: %v", name, err)
-					must(t, l.maps.Zero(a.Slot)) // it may have been counted before it was refused
-					w.drainCapture()
-					clear(w.frames)
+					w.forget(a) // it may have been counted before it was refused
 				}
 				w.checkCounts(t, a, vlans)
 			}
 		})
 	}
+}
+
+// payloads returns the sizes of the payloads to send.
+func (s superPacket) payloads() []int {
+	if s.jumbo {
+		return []int{66_000, 100_001}
+	}
+	return []int{2000, 3001, 5500, 30_000}
+}
+
+// forget forgets the frames so far.
+func (w *wireTruth) forget(c *container) {
+	must(w, c.lab.maps.Zero(c.Slot))
+	w.drainCapture()
+	clear(w.frames)
 }
 
 // sendSuper sends a frame with its virtio header from net1.

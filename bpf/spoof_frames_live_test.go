@@ -80,7 +80,7 @@ func TestSpoofNeedsAnEndpoint(t *testing.T) {
 	x.checkFires("a VLAN with a sub-interface that the sender is not on", forged, true)
 	inside := Endpoint{Slot: 9, ParentIndex: 40, MAC: macB, Mode: specs.ModeBridge, Cookie: x.cookie}
 	x.mustRegister(inside)
-	x.checkFires("a VLAN that is judged at its sub-interface", forged, false)
+	x.checkFires("a VLAN with a sub-interface that the sender is on, tagged by itself", forged, true)
 	must(t, x.maps.Unregister(inside))
 	x.checkFires("a VLAN of its own making", tagFrame(7, plainFrame(macLAN, macGroup)), true)
 	x.checkFires("this VLAN", plainFrame(macLAN, macGroup), true)

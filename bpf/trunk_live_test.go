@@ -1,7 +1,10 @@
 package bpf
 
 import (
+	"net/netip"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 
 	"berth/internal/testnet"
 	"berth/specs"
@@ -42,7 +45,10 @@ func TestTrunkTagsOwnedVLAN(t *testing.T) {
 	forged := tagFrame(100, datagram4(trunk.ip, 67, 68, bootReply)(trunk.MAC, to))
 	l.tries(trunk, specs.RogueDHCP, forged, to)
 	if namesSenders() {
-		for name, mac := range map[string]specs.MAC{"nobody's": macB, "the VLAN's container's": inVLAN.MAC, "the host's": l.hostMAC} {
+		other := l.alsoInVLAN(trunk, sub.Attrs().Index)
+		for name, mac := range map[string]specs.MAC{
+			"nobody's": macB, "the VLAN's container's": inVLAN.MAC, "the host's": l.hostMAC, "its other interface's": other,
+		} {
 			t.Log(name)
 			l.tries(trunk, specs.MACSpoof, tagFrame(100, datagram4(trunk.ip, 9, 68, bootReply)(mac, to)), to)
 		}
@@ -62,6 +68,20 @@ func (l *lab) inVLAN(parent int) *container {
 	c.Slot, c.OfVLAN, l.next = l.next, VLAN{trunk, 100}, l.next+1
 	must(l, l.maps.Register(c.Endpoint))
 	return c
+}
+
+// alsoInVLAN gives a container a second interface, on another parent, and returns its MAC.
+func (l *lab) alsoInVLAN(c *container, parent int) specs.MAC {
+	l.Helper()
+	must(l, testnet.Netlink(l, l.ns).LinkAdd(&netlink.Macvlan{
+		LinkAttrs: netlink.LinkAttrs{Name: "net2", ParentIndex: parent, Namespace: netlink.NsFd(c.FD())},
+		Mode:      netlink.MACVLAN_MODE_BRIDGE,
+	}))
+	e := Endpoint{Slot: l.next, ParentIndex: parent, OfVLAN: VLAN{l.parent, 100}, MAC: macOf(l, c.NS, "net2"),
+		Driver: specs.Macvlan, Mode: specs.ModeBridge, Cookie: c.Cookie, Addresses: []netip.Addr{c.ip}}
+	l.next++
+	must(l, l.maps.Register(e))
+	return e.MAC
 }
 
 // tries sends a frame that breaks a rule, first if nothing is enforced and then if its kind is. It

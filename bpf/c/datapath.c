@@ -70,15 +70,15 @@ static __always_inline int egress_unknown(struct __sk_buff *skb, const struct fr
 static __always_inline bool egress_judge(struct __sk_buff *skb, const struct frame *f,
 					 const struct endpoint *from)
 {
-	const struct endpoint *to = frame_cast(f) == UNICAST ? local_endpoint(f) : 0;
+	bool group = frame_cast(f) != UNICAST, plain = source_plain(skb, f, from);
+	const struct endpoint *to = group ? 0 : local_endpoint(f);
 
-	if (!source_plain(skb, f, from)) {
-		if (source_judge(skb, f, &from->is, from->cookie, EGRESS))
-			return true;
-		if (!to && request_possible(f) && request_judge(skb, f, &from->is, from->cookie))
-			return true;
-	}
-	if (frame_cast(f) != UNICAST)
+	if (!plain && source_judge(skb, f, &from->is, from->cookie, EGRESS))
+		return true;
+	if (!to && (plain ? group && frame_for_one(skb, f) : request_possible(f)) &&
+	    request_judge(skb, f, &from->is, from->cookie))
+		return true;
+	if (group)
 		group_sent(skb, f);
 	return to && local_judge(skb, f, &from->is, from->cookie, to);
 }
@@ -283,7 +283,7 @@ int berth_ingress(struct __sk_buff *skb)
 	/* The rest is from the wire: no container can write to it. */
 	if ((frame_socket(skb) || frame_grouped(skb)) && !frame_settle(skb))
 		return DROP;
-	if (!frame_parse(skb, &f))
+	if (!frame_parse(skb, &f) || (f.proto != bpf_htons(ETH_P_ARP) && frame_cut(skb, &f)))
 		return NEXT;
 	if (ingress_any(skb, &f) == DROP)
 		return DROP;

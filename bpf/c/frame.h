@@ -29,7 +29,7 @@
 /* The datapath reads at most this many headers between IP and the upper layer. */
 #define EXTENSIONS_MAX 8
 
-#define LLC_SNAP_BYTES 8 /* RFC 1042 */
+#define LLC_SNAP_BYTES 8 /* RFC 1042; a protocol is last */
 
 #define DHCP_SERVER 67 /* RFC 2131, section 4.1; the client's port is the next one */
 #define DHCPV6_CLIENT 546 /* RFC 8415, section 7.2; the server's port is the next one */
@@ -43,7 +43,7 @@ static __always_inline bool dhcp_port(__be16 port, bool v6)
 /* Has no padding and is fully initialised, which global functions require of a pointer's target. */
 struct frame {
 	struct endpoint_key to __attribute__((aligned(8)));
-	__be16 proto; /* after VLAN tags and LLC/SNAP, or that of a tag if there are too many tags */
+	__be16 proto; /* after VLAN tags and LLC, or that of a tag that the datapath does not read */
 	__u16 tag; /* bytes of VLAN tags in the frame's data */
 	struct endpoint_key from __attribute__((aligned(8)));
 	__u16 network; /* offset of the network header */
@@ -115,22 +115,36 @@ static __always_inline void frame_key(struct endpoint_key *key, const __u16 *mac
 	key->ifindex = ifindex;
 }
 
-/* Reports whether a frame has more VLAN tags than the datapath reads. */
+/* Reports whether a frame has more VLAN tags than the datapath reads, or ends within a tag. */
 static __always_inline bool frame_hidden(const struct frame *f)
 {
 	return frame_tagged(f->proto);
 }
 
-/* Reads IEEE 802.3 with LLC and SNAP (RFC 1042), which network stacks other than Linux's treat as Ethernet. */
-static __always_inline void frame_snap(struct __sk_buff *skb, struct frame *f)
+/*
+ * Reports whether a frame ends before the Ethernet header, tag or ARP message that the datapath
+ * reads: a card fills it with zeros up to Ethernet's minimum.
+ */
+static __always_inline bool frame_cut(struct __sk_buff *skb, const struct frame *f)
 {
-	__u16 snap[LLC_SNAP_BYTES / 2];
+	__u32 least = frame_hidden(f) ? VLAN_HLEN : f->proto == bpf_htons(ETH_P_ARP) ? ARP_BYTES : 0;
+
+	return skb->len < f->network + least;
+}
+
+/*
+ * Reads IEEE 802.3 with LLC, which network stacks other than Linux's treat as Ethernet (RFC 1042).
+ * It does not read the service points and the organisation: U-Boot accepts any, and Linux, from
+ * Wi-Fi, 00-00-f8 too (IEEE 802.1H; ieee80211_data_to_8023_exthdr in net/wireless/util.c).
+ */
+static __always_inline void frame_llc(struct __sk_buff *skb, struct frame *f)
+{
+	__be16 proto;
 
 	f->length = bpf_ntohs(f->proto);
-	if (bpf_skb_load_bytes(skb, f->network, snap, sizeof(snap)) || snap[0] != 0xaaaa ||
-	    snap[1] != bpf_htons(0x0300) || snap[2])
+	if (bpf_skb_load_bytes(skb, f->network + LLC_SNAP_BYTES - sizeof(proto), &proto, sizeof(proto)))
 		return;
-	f->proto = snap[3];
+	f->proto = proto;
 	f->network += LLC_SNAP_BYTES;
 }
 
@@ -138,8 +152,7 @@ static __always_inline void frame_snap(struct __sk_buff *skb, struct frame *f)
  * Reads all VLAN tags in a frame's data, and LLC. A receiver ignores every tag
  * with VLAN 0 and enters the VLAN of the first other tag
  * (__netif_receive_skb_core in net/core/dev.c). The argument vlan is that of a
- * tag that the kernel has removed from the data, or 0. Returns the VLAN, or a
- * negative number if the frame ends within a tag.
+ * tag that the kernel has removed from the data, or 0. Returns the VLAN.
  *
  * The function is not static, so it is verified once and not at every call.
  */
@@ -151,7 +164,7 @@ __noinline int frame_layers(struct __sk_buff *skb, struct frame *f, __u32 vlan)
 		return -1;
 	for (int i = 0; i < TAGS_MAX && frame_tagged(f->proto); i++) {
 		if (bpf_skb_load_bytes(skb, f->network, tag, sizeof(tag)))
-			return -1;
+			return vlan;
 		if (!vlan)
 			vlan = bpf_ntohs(tag[0]) & VLAN_VID_MASK;
 		f->proto = tag[1];
@@ -159,19 +172,33 @@ __noinline int frame_layers(struct __sk_buff *skb, struct frame *f, __u32 vlan)
 		f->network += VLAN_HLEN;
 	}
 	if (bpf_ntohs(f->proto) < ETH_P_802_3_MIN)
-		frame_snap(skb, f);
+		frame_llc(skb, f);
 	return vlan;
 }
 
-/* Fills f. Returns false if the frame is shorter than its headers. */
+/*
+ * Copies the beginning of a frame. AF_XDP sends some that are shorter than an Ethernet header,
+ * which a card fills with zeros, as the helper does. Returns false for one without a source MAC. The
+ * verifier of 6.1 takes no size that is not constant here.
+ */
+static __noinline bool frame_header(struct __sk_buff *skb, __u16 *copy)
+{
+#pragma unroll
+	for (__u32 size = ETH_HLEN; size > ETH_ALEN; size--)
+		if (!bpf_skb_load_bytes(skb, 0, copy, size))
+			return true;
+	return false;
+}
+
+/* Fills f. Returns false if it cannot read a frame. */
 static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 {
 	const __u16 *eth = (void *)(long)skb->data;
-	__u16 copy[ETH_HLEN / 2];
+	__u16 copy[ETH_HLEN / 2] = {};
 	int vlan = 0;
 
 	if ((void *)eth + ETH_HLEN > (void *)(long)skb->data_end) {
-		if (bpf_skb_load_bytes(skb, 0, copy, sizeof(copy)))
+		if (!frame_header(skb, copy))
 			return false;
 		eth = copy;
 	}
@@ -181,11 +208,8 @@ static __always_inline bool frame_parse(struct __sk_buff *skb, struct frame *f)
 	f->length = 0;
 	if (skb->vlan_present)
 		vlan = skb->vlan_tci & VLAN_VID_MASK;
-	if (frame_tagged(f->proto) || bpf_ntohs(f->proto) < ETH_P_802_3_MIN) {
+	if (frame_tagged(f->proto) || bpf_ntohs(f->proto) < ETH_P_802_3_MIN)
 		vlan = frame_layers(skb, f, vlan);
-		if (vlan < 0)
-			return false;
-	}
 	frame_key(&f->to, eth, vlan, skb->ifindex);
 	frame_key(&f->from, eth + 3, vlan, skb->ifindex);
 	return true;
@@ -465,14 +489,34 @@ __noinline __u32 frame_repeated(struct __sk_buff *skb, const struct frame *f)
 	return (offset + frame_transport(skb, offset, proto) - f->tag) & 0xffff;
 }
 
+#define JUMBO_MIN 65536
+#define JUMBO_BYTES 8 /* of a hop-by-hop header with the option of RFC 2675 */
+
+/*
+ * Returns the size of the header that the kernel puts into an IPv6 super-packet of more than
+ * 64 KiB, and removes when it segments it (ipv6_hopopt_jumbo_remove in include/net/ipv6.h).
+ */
+static __always_inline __u32 frame_jumbo(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 at = f->network + __builtin_offsetof(struct ipv6hdr, nexthdr);
+	__u8 next;
+
+	if (skb->len <= JUMBO_MIN || f->proto != bpf_htons(ETH_P_IPV6) ||
+	    bpf_skb_load_bytes(skb, at, &next, sizeof(next)) || next != IPPROTO_HOPOPTS)
+		return 0;
+	return JUMBO_BYTES;
+}
+
 /* Computes the segments of a super-packet, and their bytes. */
 static __always_inline void frame_segments(struct __sk_buff *skb, const struct frame *f,
 					   struct count *n)
 {
-	__u32 repeated = frame_repeated(skb, f), headers = REPEATED(repeated);
+	__u32 repeated = frame_repeated(skb, f), jumbo = frame_jumbo(skb, f);
+	__u32 headers = REPEATED(repeated) - jumbo;
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 
+	n->bytes -= jumbo;
 	/* virtio and packet sockets do not set the number of segments. */
 	if (!segments && size && n->bytes > headers)
 		segments = (n->bytes - headers + size - 1) / size;

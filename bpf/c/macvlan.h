@@ -3,8 +3,10 @@
  * macvlan in mode bridge: the driver gives siblings their copies of a group frame
  * before the frame reaches the parent's egress (macvlan_queue_xmit in
  * drivers/net/macvlan.c). So the sibling program drops group frames that break an
- * enforced rule, on the sender's own interface. All other frames are left to the
- * parent, which counts and judges them.
+ * enforced rule, on the sender's own interface. So it does unicast frames with another
+ * MAC than the endpoint's: a bridge in the container may pass on frames of a namespace that
+ * the parent's program does not know. All other frames are left to the parent, which
+ * counts and judges them.
  */
 #pragma once
 
@@ -64,7 +66,7 @@ __noinline int macvlan_other(struct __sk_buff *skb, const struct frame *f)
 	return false;
 }
 
-/* Judges mac-spoof of a group frame. A function of its own, as the stack of all calls is bounded. */
+/* Judges mac-spoof of a frame. A function of its own, as the stack of all calls is bounded. */
 __noinline int macvlan_spoof(struct __sk_buff *skb, const struct frame *f, const struct party *from,
 			     __u64 cookie)
 {
@@ -89,7 +91,7 @@ __noinline int macvlan_spoof(struct __sk_buff *skb, const struct frame *f, const
 }
 
 /*
- * Judges a group frame as the parent's egress does. Reports whether to drop it. With a forged
+ * Judges a frame as the parent's egress does. Reports whether to drop it. With a forged
  * MAC it is judged for the enforced kinds alone (spoof_hides).
  */
 static __always_inline bool macvlan_judge(struct __sk_buff *skb, const struct frame *f,
@@ -107,6 +109,14 @@ static __always_inline bool macvlan_judge(struct __sk_buff *skb, const struct fr
 	       (request_possible(f) && request_judge(skb, f, from, cookie));
 }
 
+/* Reports whether a frame is left to the parent: unicast with the MAC of the endpoint. */
+static __always_inline bool macvlan_plain(const struct frame *f, const struct inside *at)
+{
+	const struct endpoint *e = frame_cast(f) == UNICAST ? endpoint_lookup(&f->from) : 0;
+
+	return e && e->is.slot == at->slot;
+}
+
 /*
  * Handles egress at a macvlan interface in mode bridge. Reports whether to drop
  * the frame. A dropped frame never reaches the parent, so it is counted here for
@@ -118,7 +128,7 @@ __noinline bool macvlan_sibling(struct __sk_buff *skb, const struct frame *f,
 	struct party from = {};
 	__u32 exempt;
 
-	if (!f || !at || frame_cast(f) == UNICAST || !macvlan_party(skb, at, cookie, &from))
+	if (!f || !at || macvlan_plain(f, at) || !macvlan_party(skb, at, cookie, &from))
 		return false;
 	exempt = from.exempt;
 	from.exempt = exempt | ~from.enforce;

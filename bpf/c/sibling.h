@@ -150,7 +150,9 @@ static __always_inline bool is_probe(struct __sk_buff *skb, const struct frame *
 /*
  * Judges an endpoint's frame on egress that may be an ARP request or a neighbour
  * solicitation: a request for the address of the host (host-isolation) or of a sibling
- * (private-attempt, vepa-unreflected). Reports whether to drop it. If the frame is a
+ * (private-attempt, vepa-unreflected). A packet to the host's address in a group frame is
+ * judged too, because the host accepts it if a switch reflects it; the driver passes no
+ * reflected group frame to a sibling in mode private. Reports whether to drop the frame. If it is a
  * probe, notes its time in the endpoint's state, for claim_answers.
  */
 __noinline bool request_judge(struct __sk_buff *skb, const struct frame *f,
@@ -160,30 +162,49 @@ __noinline bool request_judge(struct __sk_buff *skb, const struct frame *f,
 	const struct party *target;
 	struct offence offence;
 	struct state *s;
+	bool asks;
 
 	if (!f || !from)
 		return false;
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
-	if (!request_read(skb, f, &key)) {
+	asks = request_read(skb, f, &key);
+	if (!asks) {
 		s = is_probe(skb, f) ? state_of(from) : 0;
 		if (s)
 			s->probed = ticks_now();
-		return false;
+		if (frame_cast(f) == UNICAST || f->proto == bpf_htons(ETH_P_ARP) ||
+		    !address_read(skb, f, TARGET, &key))
+			return false;
 	}
 	offence = offence_of(skb, from, cookie, HOST_ISOLATION, EGRESS);
 	target = bpf_map_lookup_elem(&addresses, &key);
 	if (!target || target->slot == from->slot)
 		return false;
-	if (target->slot != ADDRESS_HOST && !sibling_contacted(from, target->slot, &offence))
+	if (target->slot != ADDRESS_HOST &&
+	    (!asks || !sibling_contacted(from, target->slot, &offence)))
 		return false;
 	return violation_report(skb, f, from, &offence);
 }
 
-/* Reports whether a frame may be an ARP request or a neighbour solicitation. */
+/* Reports whether request_judge may judge a frame. */
 static __always_inline bool request_possible(const struct frame *f)
 {
-	return f->proto == bpf_htons(ETH_P_ARP) || f->proto == bpf_htons(ETH_P_IPV6);
+	return f->proto == bpf_htons(ETH_P_ARP) || f->proto == bpf_htons(ETH_P_IPV6) ||
+	       (f->proto == bpf_htons(ETH_P_IP) && frame_cast(f) != UNICAST);
+}
+
+/* Reports whether the destination in a frame's IP header, which is in linear memory, is no group. */
+static __always_inline bool frame_for_one(struct __sk_buff *skb, const struct frame *f)
+{
+	const struct iphdr *ip = (void *)(long)skb->data + ETH_HLEN;
+	const struct ipv6hdr *ip6 = (void *)ip;
+	const void *end = (void *)(long)skb->data_end;
+
+	if (f->proto == bpf_htons(ETH_P_IP))
+		return (void *)(ip + 1) <= end && *(const __u8 *)&ip->daddr < 0xe0;
+	return f->proto == bpf_htons(ETH_P_IPV6) && (void *)(ip6 + 1) <= end &&
+	       ip6->daddr.in6_u.u6_addr8[0] != 0xff;
 }
 
 /* Counts duplicate-mac: the owner of the source MAC did not send the frame. Reports whether to drop it. */

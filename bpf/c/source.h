@@ -22,6 +22,7 @@
 #define DHCPV6_REPLY 7
 #define DHCPV6_RECONFIGURE 10
 #define DHCPV6_RELAYED 13 /* Relay-reply, which servers send to relays */
+#define DHCPV6_DHCPV4 21 /* DHCPV4-response, RFC 7341 */
 #define UDP_SUM 6 /* offset of the checksum in a UDP header, RFC 768 */
 #define ICMP_SUM 2 /* RFC 4443, section 2.1 */
 #define SUM_UPPER4 (ETH_HLEN + sizeof(struct iphdr))
@@ -201,46 +202,72 @@ static __always_inline bool dhcp6_served(__u8 type, __be16 port)
 {
 	if (port == bpf_htons(DHCPV6_SERVER))
 		return type == DHCPV6_RELAYED;
-	return type == DHCPV6_ADVERTISE || type == DHCPV6_REPLY || type == DHCPV6_RECONFIGURE;
+	return type == DHCPV6_ADVERTISE || type == DHCPV6_REPLY || type == DHCPV6_RECONFIGURE ||
+	       type == DHCPV6_DHCPV4;
+}
+
+enum cookie { COOKIE_NONE, COOKIE_SEEN, COOKIE_HIDDEN };
+
+/*
+ * Reports whether a datagram of IPv4 has the cookie of every message of DHCP. It may be
+ * in a later datagram of several, in a later fragment, or a checksum that is still to be written.
+ */
+__noinline int cookie_find(struct __sk_buff *skb, const struct frame *f, __u32 upper)
+{
+	__u32 at = UPPER_OFFSET(upper) + UDP_HLEN + DHCP_COOKIE;
+	__be32 cookie;
+
+	if (!f)
+		return COOKIE_NONE;
+	if (skb->gso_size || kernel_sum_offset(skb) - at + 1 <= sizeof(cookie))
+		return COOKIE_HIDDEN;
+	if (!upper_read(skb, f, upper, at, &cookie, sizeof(cookie)))
+		return upper & UPPER_FRAGMENT ? COOKIE_HIDDEN : COOKIE_NONE;
+	return cookie == bpf_htonl(0x63825363) ? COOKIE_SEEN : COOKIE_NONE;
+}
+
+/* The same for bytes at an offset that look like a datagram to a client's port. */
+static __always_inline int cookie_at(struct __sk_buff *skb, const struct frame *f, __u32 at)
+{
+	__be16 port;
+
+	if (bpf_skb_load_bytes(skb, at + sizeof(port), &port, sizeof(port)) ||
+	    port != bpf_htons(DHCP_CLIENT))
+		return COOKIE_NONE;
+	return cookie_find(skb, f, at << 8 | IPPROTO_UDP);
 }
 
 /*
- * Judges a datagram of IPv4 to a client's port by the cookie that every message of DHCP has: some
- * clients (busybox) do not read its op.
+ * The same for bytes that are no datagram, and that clients which read all frames, as they
+ * have no address yet, may take for one: a later fragment (busybox), and what follows the first
+ * 20 bytes of a header with options (systemd-networkd).
+ */
+static __always_inline int cookie_lax(struct __sk_buff *skb, const struct frame *f, __u32 upper)
+{
+	int cookie = COOKIE_NONE;
+	struct iphdr ip;
+
+	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, f->network, &ip, sizeof(ip)) ||
+	    ip.protocol != IPPROTO_UDP)
+		return COOKIE_NONE;
+	if (!upper)
+		cookie = cookie_at(skb, f, f->network + ip.ihl * 4);
+	if (cookie == COOKIE_NONE && ip.ihl != 5)
+		cookie = cookie_at(skb, f, f->network + sizeof(ip));
+	return cookie;
+}
+
+/*
+ * Judges a message of DHCP to a client's port by its cookie: some clients (busybox) do not read
+ * whether it is a reply.
  */
 static __always_inline bool source_cookie(struct __sk_buff *skb, const struct frame *f,
 					  const struct party *from, struct offence *offence,
-					  __u32 upper)
+					  int cookie)
 {
-	__be32 cookie;
-
-	if (!upper_read(skb, f, upper, UPPER_OFFSET(upper) + UDP_HLEN + DHCP_COOKIE, &cookie,
-			sizeof(cookie)))
-		return upper & UPPER_FRAGMENT &&
-		       source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
-	return cookie == bpf_htonl(0x63825363) &&
-	       source_rogue(skb, f, from, offence, ROGUE_DHCP);
-}
-
-/*
- * Judges a later fragment that looks like a datagram to a client's port. Clients that read all
- * frames, as they have no address yet, may take it for one (busybox).
- */
-static __always_inline bool source_later(struct __sk_buff *skb, const struct frame *f,
-					 const struct party *from, struct offence *offence)
-{
-	__be16 word; /* with the header's length, then its protocol, then the datagram's port */
-	__u32 at = f->network;
-
-	if (f->proto != bpf_htons(ETH_P_IP) || bpf_skb_load_bytes(skb, at, &word, sizeof(word)))
-		return false;
-	at += (*(__u8 *)&word & 0xf) * 4;
-	if (bpf_skb_load_bytes(skb, f->network + 8, &word, sizeof(word)) ||
-	    (bpf_ntohs(word) & 0xff) != IPPROTO_UDP)
-		return false;
-	return !bpf_skb_load_bytes(skb, at + sizeof(word), &word, sizeof(word)) &&
-	       word == bpf_htons(DHCP_CLIENT) &&
-	       source_cookie(skb, f, from, offence, at << 8 | IPPROTO_UDP);
+	if (cookie == COOKIE_HIDDEN)
+		return source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
+	return cookie == COOKIE_SEEN && source_rogue(skb, f, from, offence, ROGUE_DHCP);
 }
 
 /*
@@ -270,7 +297,8 @@ static __always_inline bool source_dhcp(struct __sk_buff *skb, const struct fram
 		return source_rogue(skb, f, from, offence, ROGUE_DHCP);
 	if (skb->gso_size)
 		return source_hidden(skb, f, from, offence, 1U << ROGUE_DHCP);
-	return port[1] == bpf_htons(DHCP_CLIENT) && source_cookie(skb, f, from, offence, upper);
+	return port[1] == bpf_htons(DHCP_CLIENT) &&
+	       source_cookie(skb, f, from, offence, cookie_find(skb, f, upper));
 }
 
 /* Judges rogue-ra, and ip-spoof by a neighbour advertisement. */
@@ -301,8 +329,10 @@ static __always_inline bool source_upper(struct __sk_buff *skb, const struct fra
 {
 	__u32 upper = frame_upper(skb, f);
 
+	if (source_cookie(skb, f, from, offence, cookie_lax(skb, f, upper)))
+		return true;
 	if (!upper)
-		return source_later(skb, f, from, offence);
+		return false;
 	if (upper & UPPER_HIDDEN)
 		return source_hidden(skb, f, from, offence, source_kinds(f, from));
 	if (UPPER_PROTO(upper) == IPPROTO_UDP)
@@ -323,8 +353,8 @@ static __always_inline bool source_counts(const struct frame *f, const struct pa
 }
 
 /*
- * Returns the kinds (bits) that a frame with too many VLAN tags may be, or one that a
- * checksum overwrites, of which the MACs too may be.
+ * Returns the kinds (bits) that a frame may be which has too many VLAN tags, is cut, or which a
+ * checksum overwrites: of that the MACs too may be.
  */
 static __always_inline __u32 source_tagged(struct __sk_buff *skb, const struct frame *f,
 					   const struct party *from)
@@ -358,7 +388,7 @@ __noinline bool source_judge(struct __sk_buff *skb, const struct frame *f,
 	key.ifindex = f->from.ifindex;
 	key.vlan = f->from.vlan;
 	offence = offence_of(skb, from, cookie, IP_SPOOF, direction);
-	if (frame_hidden(f) || sum_overwrites(skb, f))
+	if (frame_hidden(f) || frame_cut(skb, f) || sum_overwrites(skb, f))
 		return source_hidden(skb, f, from, &offence, source_tagged(skb, f, from));
 	if (source_counts(f, from) && address_read(skb, f, SOURCE, &key))
 		drop = source_spoof(skb, f, from, &offence, &key);

@@ -40,7 +40,9 @@ static __always_inline bool vlan_trunk_own(const struct frame *f, __u64 cookie)
 /*
  * Reports whether a frame on a trunk's egress came from the sub-interface of its
  * VLAN: an endpoint there has its source MAC, or its sender has an endpoint there.
- * Frames of the host belong to no endpoint, whichever way they came.
+ * A tag in the data is the container's own, because the sub-interface leaves it to the
+ * trunk to write the tag (vlan_dev_hard_start_xmit in net/8021q/vlan_dev.c). Frames of the host
+ * belong to no endpoint, whichever way they came.
  */
 __noinline bool vlan_passed(struct __sk_buff *skb, const struct frame *f, __u32 device)
 {
@@ -48,8 +50,8 @@ __noinline bool vlan_passed(struct __sk_buff *skb, const struct frame *f, __u32 
 	const struct endpoint *e;
 	struct endpoint_key key;
 
-	if (!f)
-		return true;
+	if (!f || !skb->vlan_present)
+		return !f;
 	key = f->from;
 	key.vlan = 0;
 	key.ifindex = device;
