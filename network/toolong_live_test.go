@@ -44,7 +44,7 @@ func runBatch(t *testing.T, ns *testnet.NS, count int, line func(i int) string) 
 func TestLinkThatIsTooLong(t *testing.T) {
 	for name, addMany := range map[string]func(t *testing.T, ns *testnet.NS){
 		"by MACs":  func(t *testing.T, ns *testnet.NS) { addMACs(t, ns, "long", 5600) },
-		"by names": func(t *testing.T, ns *testnet.NS) { addNames(t, ns, "long", 485) },
+		"by names": func(t *testing.T, ns *testnet.NS) { addNames(t, ns, "long", 494) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
