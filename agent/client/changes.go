@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -37,7 +36,7 @@ func (f *Follower) Endpoints(ctx context.Context) ([]specs.Endpoint, error) {
 	}
 	defer body.Close()
 	if err := f.applyAnswer(body); err != nil {
-		return nil, fmt.Errorf("decode the agent's answer to /v1/changes: %w", err)
+		return nil, badAnswer("/v1/changes", err)
 	}
 	endpoints := make([]specs.Endpoint, 0, len(f.byID))
 	for _, id := range slices.Sorted(maps.Keys(f.byID)) {

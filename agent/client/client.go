@@ -115,9 +115,14 @@ func (c *Client) getJSON(ctx context.Context, path string, query url.Values, int
 	}
 	defer body.Close()
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return fmt.Errorf("decode the agent's answer to %s: %w", path, err)
+		return badAnswer(path, err)
 	}
 	return nil
+}
+
+// badAnswer adds the most likely reason to the error of an answer that cannot be decoded.
+func badAnswer(path string, err error) error {
+	return fmt.Errorf("agent: if berthd is of another version, restart it: decode its answer to %s: %w", path, err)
 }
 
 func (c *Client) postRequest(ctx context.Context, path string, query url.Values) error {

@@ -208,3 +208,26 @@ func TestStatusWrapsOnATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestAgentOfAnotherVersion: an answer that this program cannot read is an error with the remedy.
+func TestAgentOfAnotherVersion(t *testing.T) {
+	w := newWorld(t)
+	w.writeFile("run/nothing", "")
+	socket, err := api.Listen(filepath.Join(w.dir, "run", client.SocketName), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := http.Server{Handler: http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		if _, err := answer.Write([]byte(`{"parents": "another type"}`)); err != nil {
+			t.Error(err)
+		}
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(socket) }()
+	for _, line := range []string{"agent status", "stats --no-stream"} {
+		w.mustFail(exitFailed, "if berthd is of another version, restart it", strings.Fields(line)...)
+	}
+	if err := errors.Join(server.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}

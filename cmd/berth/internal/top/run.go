@@ -42,10 +42,10 @@ func Run(ctx context.Context, o Options) error {
 	if dumb {
 		// Bubble Tea draws by escape sequences, which a dumb terminal shows as text.
 		p := &pages{Model: m, to: o.Terminal}
-		_, err = tea.NewProgram(p, append(options, tea.WithOutput(io.Discard))...).Run()
+		err = runProgram(p, append(options, tea.WithOutput(io.Discard)))
 		fmt.Fprintln(o.Terminal)
 	} else {
-		_, err = tea.NewProgram(m, append(options, tea.WithOutput(o.Terminal))...).Run()
+		err = runProgram(m, append(options, tea.WithOutput(o.Terminal)))
 	}
 	if err != nil && !isStreamEnd(ctx, err) {
 		return fmt.Errorf("terminal view: %w", err)

@@ -291,24 +291,33 @@ func onADumbTerminal(t *testing.T, bin string) {
 	p.waitTexts("left with 0")
 }
 
-// endedFromOutside: a SIGTERM leaves the terminal as it was.
-func endedFromOutside(t *testing.T, bin string) {
-	f := newFakeAgent(t)
-	p := openPane(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")
+// processOf waits until the view shows a container, and returns the process that wrote its number to a
+// file of the directory.
+func (p *pane) processOf(dir string) int {
+	p.t.Helper()
 	p.waitTexts("web")
-	text, err := os.ReadFile(f.dir + "/pid")
+	text, err := os.ReadFile(dir + "/pid")
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	p.waitTexts("left with 0")
-	if got := p.runTmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
-		t.Errorf("the terminal is left on the other screen, or without a cursor: %q", got)
+	return pid
+}
+
+// endedFromOutside: a SIGTERM or SIGHUP leaves the terminal as it was.
+func endedFromOutside(t *testing.T, bin string) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		f := newFakeAgent(t)
+		p := openPane(t, "sh -c 'echo $$ >"+f.dir+"/pid; exec "+bin+" top --interval 100ms --state "+f.dir+"'")
+		if err := syscall.Kill(p.processOf(f.dir), signal); err != nil {
+			t.Fatal(err)
+		}
+		p.waitTexts("left with 0")
+		if got := p.runTmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); got != "0 1\n" {
+			t.Errorf("%v: the terminal is left on the other screen, or without a cursor: %q", signal, got)
+		}
 	}
 }
