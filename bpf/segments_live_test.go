@@ -198,6 +198,9 @@ func TestExactSegments(t *testing.T) {
 			testnet.Run(t, a.NS, "ip", "link", "set", "net1", "gso_max_size", "200000") // else net1 segments
 			w := l.captureWire()
 			for name, s := range superPackets {
+				if s.jumbo && !removesJumboHeader(t) {
+					continue
+				}
 				for _, payload := range s.payloads() {
 					err := sendSuper(t, a.NS, s.frame(l.lanMAC, a.MAC, vlans, payload))
 					if err == nil {
@@ -213,6 +216,18 @@ func TestExactSegments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// removesJumboHeader reports whether the kernel removes such a header when it segments. 6.18 does; 7.2 puts
+// none into its own packets, and leaves that of a packet socket.
+func removesJumboHeader(t *testing.T) bool {
+	t.Helper()
+	var name unix.Utsname
+	var major int
+	must(t, unix.Uname(&name))
+	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.", &major)
+	must(t, err)
+	return major < 7
 }
 
 // payloads returns the sizes of the payloads to send.

@@ -493,8 +493,9 @@ __noinline __u32 frame_repeated(struct __sk_buff *skb, const struct frame *f)
 #define JUMBO_BYTES 8 /* of a hop-by-hop header with the option of RFC 2675 */
 
 /*
- * Returns the size of the header that the kernel puts into an IPv6 super-packet of more than
- * 64 KiB, and removes when it segments it (ipv6_hopopt_jumbo_remove in include/net/ipv6.h).
+ * Returns the size of the header that kernels from 5.19 on put into an IPv6 super-packet of more
+ * than 64 KiB, and remove when they segment it (ipv6_hopopt_jumbo_remove in include/net/ipv6.h).
+ * 7.2 puts none there.
  */
 static __always_inline __u32 frame_jumbo(struct __sk_buff *skb, const struct frame *f)
 {
