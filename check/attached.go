@@ -45,7 +45,7 @@ func (j *attached) isPresent(now time.Time) bool {
 	const check = "interface"
 	dead := errors.Is(j.seen.Err, network.ErrNoNamespace)
 	switch {
-	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created) < unsettledFor:
+	case j.Phase == specs.PhaseAttaching && now.Sub(j.Created).Abs() < unsettledFor:
 		j.addPass(check, "being attached")
 	case j.Phase == specs.PhaseAttaching, j.Leaving && !dead && j.seen.Link != nil:
 		j.addFail(check, commandText("berth gc"), "a berth-hook was stopped while it attached or released the interface")

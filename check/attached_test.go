@@ -92,6 +92,8 @@ func TestJudgeAttachedAbsent(t *testing.T) {
 		return c
 	}, judge, []variation[attachedCase]{
 		{"being attached for long", "interface", Fail, func(c *attachedCase) { c.Created = now.Add(-time.Hour) }},
+		{"being attached since tomorrow, before the clock was set back", "interface", Fail,
+			func(c *attachedCase) { c.Created = now.Add(24 * time.Hour) }},
 		{"being released", "interface", Fail, func(c *attachedCase) { c.Phase, c.Leaving = specs.PhaseAttached, true }},
 		{"namespace dead", "interface", Fail, func(c *attachedCase) {
 			c.Phase = specs.PhaseAttached

@@ -91,7 +91,7 @@ func (n *networkNamer) readAll(ctx context.Context) (soon bool, err error) {
 		}
 		if found := foreign.NetworkOf(foreignInterface(at), holdings); found != nil {
 			named[at] = *found
-		} else if time.Since(at.Created) < networkSettled {
+		} else if isNew(at, networkSettled) {
 			soon = true
 		}
 	}

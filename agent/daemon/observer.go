@@ -50,7 +50,7 @@ type observer struct {
 	known      map[string]*state.Attachment // the live records, without the names that the namer adds
 	held       map[int]*state.Attachment    // by NSID: a live record with a holder
 	holdersAt  time.Time                    // of the next search for holders
-	newest     time.Time                    // of the last record that was created
+	newNoted   time.Time                    // when a new record was noted last
 	rescanAt   time.Time                    // of the next reading of all namespaces, without a notification
 	duplicates map[string]bool              // addresses of attachments that observed interfaces have, as reported
 
@@ -94,8 +94,8 @@ func newObserver(ctx context.Context, a *Agent) (*observer, error) {
 func (o *observer) noteRecord(at *state.Attachment) {
 	o.known[at.Key()] = at
 	o.noteHolder(at)
-	if at.Created.After(o.newest) {
-		o.newest = at.Created
+	if isNew(at, holderSettled) {
+		o.newNoted = time.Now()
 	}
 }
 
@@ -183,16 +183,21 @@ func (o *observer) followChanges(ctx context.Context) error {
 // wantsHolders reports whether a new interface has no container yet and a search is due: an
 // engine makes the interface before the container's process.
 func (o *observer) wantsHolders() bool {
-	now := time.Now()
-	if now.Before(o.holdersAt) || now.Sub(o.newest) >= holderSettled {
+	if time.Now().Before(o.holdersAt) || time.Since(o.newNoted) >= holderSettled {
 		return false
 	}
 	for _, at := range o.known {
-		if !hasLastingHolder(at) && now.Sub(at.Created) < holderSettled {
+		if !hasLastingHolder(at) && isNew(at, holderSettled) {
 			return true
 		}
 	}
 	return false
+}
+
+// isNew reports whether a record was made within a time. One of the far future was made before the
+// clock was set back.
+func isNew(at *state.Attachment, within time.Duration) bool {
+	return time.Since(at.Created).Abs() < within
 }
 
 // correctRecords compares the interfaces with the records, and applies the difference.
