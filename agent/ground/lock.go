@@ -33,14 +33,16 @@ func LockAgent(store *state.Store) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("agent's lock: %w", err)
 	}
-	pid := strconv.Itoa(os.Getpid()) + "\n"
-	if _, err := f.WriteAt([]byte(pid), 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("agent's lock: %w", err), f.Close())
-	}
-	if err := f.Truncate(int64(len(pid))); err != nil {
-		return nil, errors.Join(fmt.Errorf("agent's lock: %w", err), f.Close())
-	}
+	notePID(f)
 	return f, nil
+}
+
+// notePID writes the PID into the lock file, for the error of a second agent. On a full disk the file
+// stays empty: the lock does not depend on it.
+func notePID(f *os.File) {
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	n, _ := f.WriteAt([]byte(pid), 0) // 0 on a full disk
+	_ = f.Truncate(int64(n))
 }
 
 // lockHolder returns the PID written in the lock file.

@@ -32,7 +32,7 @@ func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
 		fd, err = unix.Openat(at, name, directoryFlags, 0)
 	}
 	if err == unix.ELOOP || err == unix.ENOTDIR {
-		return nil, fmt.Errorf("open directory %q: %w: %w", path, ErrUnsafe, err)
+		return nil, fmt.Errorf("open directory %q: %w: it is %s", path, ErrUnsafe, kindAt(at, name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", path, err)
@@ -42,6 +42,15 @@ func openDirectory(at int, name, path string, mode uint32) (*directory, error) {
 		return nil, fmt.Errorf("open directory %q: %w", path, err)
 	}
 	return &directory{fd: fd, path: path}, nil
+}
+
+// kindAt describes a path that is no directory, with the remedy.
+func kindAt(at int, name string) string {
+	var st unix.Stat_t
+	if unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return "a symbolic link; use the path of its target"
+	}
+	return "no directory; remove it, or use another path"
 }
 
 const directoryFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC

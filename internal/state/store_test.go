@@ -63,6 +63,10 @@ func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 			if err := s.View(t.Context(), fn); !errors.Is(err, state.ErrUnsafe) {
 				t.Errorf("View: %v, want ErrUnsafe", err)
 			}
+			err := s.View(t.Context(), fn)
+			if isLink := strings.HasSuffix(name, "a link"); strings.Contains(err.Error(), "symbolic link") != isLink {
+				t.Errorf("error %v: does it name a symbolic link? want %v", err, isLink)
+			}
 			if called {
 				t.Error("the transaction ran")
 			}
