@@ -244,7 +244,7 @@ func serveTCP(t testing.TB, ns *testnet.NS, ip netip.Addr) (netip.AddrPort, <-ch
 	t.Helper()
 	var listener net.Listener
 	var err error
-	testnet.In(t, ns, func() { listener, err = net.Listen("tcp4", net.JoinHostPort(ip.String(), "0")) })
+	testnet.In(t, ns, func() { listener, err = net.Listen("tcp", net.JoinHostPort(ip.String(), "0")) })
 	must(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	read := make(chan int64, 1)
@@ -272,7 +272,7 @@ func sendTCP(t testing.TB, from, to *testnet.NS, ip netip.Addr, size int64) (sen
 	at, read := serveTCP(t, to, ip)
 	var conn net.Conn
 	var err error
-	testnet.In(t, from, func() { conn, err = net.Dial("tcp4", at.String()) })
+	testnet.In(t, from, func() { conn, err = net.Dial("tcp", at.String()) })
 	must(t, err)
 	defer conn.Close()
 	_, err = conn.Write(make([]byte, size))

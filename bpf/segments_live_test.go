@@ -34,6 +34,38 @@ var tunnels = map[string]string{
 	"ipip in UDP":    "ipip encap fou encap-sport 5555 encap-dport 5555",
 	"ipip in GUE":    "ipip encap gue encap-sport 5557 encap-dport 5557",
 	"sit":            "sit mode ipip",
+
+	"sit of IPv6":         "sit mode ip6ip",
+	"vxlan over IPv6":     "vxlan id 7 dstport 4789",
+	"geneve over IPv6":    "geneve id 7",
+	"gre over IPv6":       "ip6gre",
+	"gre, key, over IPv6": "ip6gre key 7 csum",
+	"gretap over IPv6":    "ip6gretap",
+	"ipip over IPv6":      "ip6tnl mode ipip6",
+	"IPv6 over IPv6":      "ip6tnl mode ip6ip6",
+	"IPv6, no limit":      "ip6tnl mode ip6ip6 encaplimit none",
+}
+
+// carried returns the addresses of a tunnel's ends of the families that it carries, first the container's.
+func carried(kind string) (all [][2]netip.Addr) {
+	if !strings.Contains(kind, "ip6ip") {
+		all = append(all, [2]netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.1")})
+	}
+	if strings.Contains(kind, "ip6ip") || !strings.Contains(kind, "ipip") {
+		all = append(all, [2]netip.Addr{netip.MustParseAddr("2001:db8:9::2"), netip.MustParseAddr("2001:db8:9::1")})
+	}
+	return all
+}
+
+// addressOn adds an address to a link, in a network of 64 bits, or 24 of IPv4.
+func addressOn(t *testing.T, ns *testnet.NS, link string, a netip.Addr) {
+	t.Helper()
+	bits := 24
+	if a.Is6() {
+		bits = 64
+		testnet.Run(t, ns, "sh", "-c", "echo 0 >/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6")
+	}
+	testnet.Address(t, ns, link, netip.PrefixFrom(a, bits).String())
 }
 
 // TestExactTunnels sends TCP in super-packets through each kind of tunnel, in none, one and
@@ -51,17 +83,24 @@ func TestExactTunnels(t *testing.T) {
 			a := l.container(specs.ModeBridge)
 			near, far := stackVLANs(t, a.NS, "net1", a.ip, vlans, 2), stackVLANs(t, l.lan, "wire", ipLAN, vlans, 1)
 			w := l.captureWire()
+			near6, far6 := over6(t, a.NS, near, 2), over6(t, l.lan, far, 1)
 			for name, kind := range tunnels {
 				t.Run(name, func(t *testing.T) {
 					if !strings.HasPrefix(kind, "vxlan") {
 						testnet.Need(t, testnet.Tunnels)
 					}
+					near, far := near, far
+					if strings.Contains(name, "over IPv6") || strings.HasPrefix(kind, "ip6") {
+						near, far = near6, far6
+					}
 					addTunnel(t, a.NS, kind, near, far)
 					addTunnel(t, l.lan, kind, far, near)
-					testnet.Address(t, a.NS, "t0", "198.51.100.2/24")
-					testnet.Address(t, l.lan, "t0", "198.51.100.1/24")
-					sendTCP(t, a.NS, l.lan, netip.MustParseAddr("198.51.100.1"), 1<<20)
-					sendTCP(t, l.lan, a.NS, netip.MustParseAddr("198.51.100.2"), 1<<20)
+					for _, ends := range carried(kind) {
+						addressOn(t, a.NS, "t0", ends[0])
+						addressOn(t, l.lan, "t0", ends[1])
+						sendTCP(t, a.NS, l.lan, ends[1], 1<<20)
+						sendTCP(t, l.lan, a.NS, ends[0], 1<<20)
+					}
 					waitSettled(t, l, a)
 					w.checkCounts(t, a, vlans)
 					for _, ns := range []*testnet.NS{a.NS, l.lan} {
@@ -87,6 +126,18 @@ func stackVLANs(t *testing.T, ns *testnet.NS, link string, bare netip.Addr, vlan
 	}
 	top := netip.AddrFrom4([4]byte{203, 0, 113, host})
 	testnet.Address(t, ns, link, top.String()+"/24")
+	return top
+}
+
+// over6 adds an IPv6 address to the link that has an address, and returns it.
+func over6(t *testing.T, ns *testnet.NS, beside netip.Addr, host byte) netip.Addr {
+	t.Helper()
+	top := netip.AddrFrom16([16]byte{0: 0x20, 1: 0x01, 2: 0x0d, 3: 0xb8, 5: 8, 15: host})
+	for line := range strings.Lines(testnet.Run(t, ns, "ip", "-o", "-4", "addr", "show", "to", beside.String())) {
+		addressOn(t, ns, strings.Fields(line)[1], top)
+		return top
+	}
+	t.Fatalf("no link has %s", beside)
 	return top
 }
 

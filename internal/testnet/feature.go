@@ -81,6 +81,8 @@ func makeTunnels() error {
 	for i, link := range []netlink.Link{
 		&netlink.Gretun{Local: at, Remote: at}, &netlink.Gretap{Local: at, Remote: at},
 		&netlink.Iptun{Local: at, Remote: at}, &netlink.Geneve{ID: 1, Remote: at},
+		&netlink.Ip6tnl{Local: net.IPv6loopback, Remote: net.IPv6loopback},
+		&netlink.Gretun{Local: net.IPv6loopback, Remote: net.IPv6loopback},
 	} {
 		if err := netlink.LinkAdd(named(link, "t"+strconv.Itoa(i))); err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 var wanted = []string{
 	"8021q", "bonding", "bridge", "dummy", "ipvlan", "macvlan", "macvtap", "tun", "veth",
 	"af_packet", "act_bpf", "act_gact", "act_mirred", "cls_bpf", "cls_u32", "sch_ingress", "sch_netem", "sch_tbf",
-	"fou", "geneve", "ip_gre", "ipip", "sit", "vxlan",
+	"fou", "geneve", "ip_gre", "ip6_gre", "ip6_tunnel", "ipip", "sit", "vxlan",
 	"virtio_pci", "virtio_net",
 }
 
