@@ -38,9 +38,10 @@ func (s *site) snapshot(t *testing.T) snapshot {
 }
 
 // changing matches the parts of a link that change by themselves: the name of a
-// peer's namespace, and the timers and the sizes that an engine's bridge adopts from
+// peer's namespace, the state, which the kernel changes up to a second after the carrier
+// (net/core/link_watch.c), and the timers and the sizes that an engine's bridge adopts from
 // its ports.
-var changing = regexp.MustCompile(`link-netns(id)? \S+ |\b\w+_timer +\S+ |\b[gt][rs]o_\w+ \S+ `)
+var changing = regexp.MustCompile(`link-netns(id)? \S+ |NO-CARRIER,|\bstate \S+ |\b\w+_timer +\S+ |\b[gt][rs]o_\w+ \S+ `)
 
 func (s *site) leases(t *testing.T) (all []string) {
 	t.Helper()
