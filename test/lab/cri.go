@@ -19,6 +19,7 @@ type CRI struct {
 	SharedPID bool   // whether the containers of a pod share a PID namespace
 	mu        sync.Mutex
 	pods      map[string]*pod // by the name of the container
+	attempts  map[string]int  // of each pod's sandboxes
 }
 
 // A Server serves Kubernetes' interface of containers: [ContainerdCRI] or [CRIO].
@@ -126,7 +127,7 @@ func (c *CRI) StartPod(ct Container) (string, error) {
 		namespace = "default"
 	}
 	text, err := json.Marshal(map[string]any{
-		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": "uid-" + ct.ID, "attempt": 0},
+		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": "uid-" + ct.ID, "attempt": c.nextAttempt(ct.ID)},
 		"annotations": ct.Annotations,
 		"linux":       map[string]any{"security_context": map[string]any{"namespace_options": options}},
 	})
@@ -147,6 +148,18 @@ func (c *CRI) StartPod(ct Container) (string, error) {
 	}
 	c.pods[ct.ID] = p
 	return p.sandbox, nil
+}
+
+// nextAttempt counts the sandboxes of a pod, as a kubelet does: a runtime keeps the name of one that
+// failed, if it cannot delete it in time, and refuses a second one of the same name.
+func (c *CRI) nextAttempt(id string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.attempts == nil {
+		c.attempts = make(map[string]int)
+	}
+	c.attempts[id]++
+	return c.attempts[id] - 1
 }
 
 // StartContainer starts the container of a pod.
