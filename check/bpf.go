@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -101,6 +102,7 @@ func judgeAttachKind(r *report, b BPF) {
 type Filesystem struct {
 	Path  string // of the directory
 	Magic int64  // of the file system, from statfs(2)
+	Free  uint64 // bytes that are left for files
 	Err   error
 }
 
@@ -110,6 +112,9 @@ func filesystemOf(path string) Filesystem {
 	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
 		var st unix.Statfs_t
 		f.Err = unix.Statfs(at, &st)
+		if f.Free = st.Bavail * uint64(st.Bsize); st.Blocks == 0 { // as of a tmpfs without a limit
+			f.Free = math.MaxUint64
+		}
 		if f.Magic = int64(st.Type); !errors.Is(f.Err, fs.ErrNotExist) || at == filepath.Dir(at) {
 			return f
 		}

@@ -67,11 +67,19 @@ func examineAbove(path string) File {
 	return f
 }
 
+// stateRoom is the least room, in bytes, for the records of a start. A transaction writes some
+// pages of the database; if it outgrows its file, it doubles that.
+const stateRoom = 1 << 20
+
 // judgeDirs checks directories by the rules of hook and agent.
 func judgeDirs(r *report, d Directories) {
 	switch {
 	case d.StateFS.Err != nil:
 		r.addWarn("state on", "run it as root", "not checked: %v", d.StateFS.Err)
+	case d.StateFS.Free < stateRoom:
+		r.addFail("state on", "delete what fills it, or make it larger",
+			"the file system of %s is full (%d kB left), so no container can get an interface",
+			d.StateFS.Path, d.StateFS.Free>>10)
 	case d.StateFS.Magic == unix.TMPFS_MAGIC || d.StateFS.Magic == unix.RAMFS_MAGIC:
 		r.addPass("state on", "tmpfs: %s", d.StateFS.Path)
 	default:

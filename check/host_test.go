@@ -80,7 +80,7 @@ func TestJudgeBPF(t *testing.T) {
 
 func goodDirectories() Directories {
 	return Directories{
-		StateFS: Filesystem{Path: "/run/berth", Magic: unix.TMPFS_MAGIC},
+		StateFS: Filesystem{Path: "/run/berth", Magic: unix.TMPFS_MAGIC, Free: 1 << 30},
 		State:   []File{{Path: "/run/berth", Exists: true}, {Path: "/run/berth/state", Exists: true}},
 		Config:  []File{{Path: "/etc/berth", Exists: true, Link: true}, {Path: "/etc/berth/berth.toml"}},
 	}
@@ -89,6 +89,7 @@ func goodDirectories() Directories {
 func TestJudgeDirs(t *testing.T) {
 	goldenVariations(t, "dirs", goodDirectories, reportOn("host", judgeDirs), []variation[Directories]{
 		{"on a disk", "state on", Warn, func(d *Directories) { d.StateFS.Magic = unix.EXT4_SUPER_MAGIC }},
+		{"full", "state on", Fail, func(d *Directories) { d.StateFS.Free = 12 << 10 }},
 		{"another's", "state", Fail, func(d *Directories) { d.State[1].Unsafe = "belongs to user 1000" }},
 		{"a link", "state", Fail, func(d *Directories) { d.State[0].Link = true }},
 		{"nothing yet", "state", Pass, func(d *Directories) { d.State[0].Exists, d.State[1].Exists = false, false }},

@@ -127,7 +127,9 @@ func (c *CRI) StartPod(ct Container) (string, error) {
 		namespace = "default"
 	}
 	text, err := json.Marshal(map[string]any{
-		"metadata":    map[string]any{"name": ct.ID, "namespace": namespace, "uid": "uid-" + ct.ID, "attempt": c.nextAttempt(ct.ID)},
+		"metadata": map[string]any{
+			"name": ct.ID, "namespace": namespace, "uid": "uid-" + ct.ID, "attempt": c.nextAttempt(ct.ID),
+		},
 		"annotations": ct.Annotations,
 		"linux":       map[string]any{"security_context": map[string]any{"namespace_options": options}},
 	})
