@@ -67,9 +67,7 @@ func TestProgramsRemovedInside(t *testing.T) {
 func TestFiltersAheadInside(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Types)
-	if hasTCX(t) {
-		t.Skip("programs on containers' interfaces are links of tcx, which no filter precedes")
-	}
+	testnet.Before(t, hasTCX(t), "tcx", testnet.Version{Major: 6, Minor: 6})
 	c, _ := attachStrict(t, specs.Macvlan)
 	for _, filter := range []string{
 		"egress prio 1 handle 0xbe27 bpf bytecode NOTHING", // in its place
@@ -108,9 +106,7 @@ func (c *container) inTC(args string) {
 func TestFiltersRemovedUnseen(t *testing.T) {
 	t.Parallel()
 	testnet.Need(t, testnet.Types)
-	if hasTCX(t) {
-		t.Skip("programs on containers' interfaces are links of tcx, which the agent sees")
-	}
+	testnet.Before(t, hasTCX(t), "tcx", testnet.Version{Major: 6, Minor: 6})
 	c, a := attachStrict(t, specs.Macvlan)
 	a.stopAgent(syscall.SIGTERM)
 	want := func(what string, attached int) {

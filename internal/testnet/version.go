@@ -29,7 +29,18 @@ func Since(t testing.TB, has bool, feature string, since Version) {
 	t.Fatal(err)
 }
 
-const olderReason = "the kernel is older than "
+// Before skips the test if the kernel has a feature without which the test must run.
+func Before(t testing.TB, has bool, feature string, since Version) {
+	t.Helper()
+	if has {
+		t.Skipf("%sLinux %v, which brought %s", newerReason, since, feature)
+	}
+}
+
+const (
+	olderReason = "the kernel is older than "
+	newerReason = "the kernel is not older than "
+)
 
 // lacks returns the reason for a skip, or an error if the kernel ought to have the
 // feature.
@@ -46,7 +57,8 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor)
 // reason.
 func OfKernel(reason string) bool {
 	ofFeature := func(f Feature) bool { return reason == SkipReason(f) }
-	return strings.HasPrefix(reason, olderReason) || slices.ContainsFunc(Features(), ofFeature)
+	ofVersion := func(prefix string) bool { return strings.HasPrefix(reason, prefix) }
+	return ofVersion(olderReason) || ofVersion(newerReason) || slices.ContainsFunc(Features(), ofFeature)
 }
 
 // running returns the version of the running kernel.

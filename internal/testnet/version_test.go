@@ -27,7 +27,7 @@ func TestLacks(t *testing.T) {
 			t.Errorf("%q is no reason of a kernel", skip)
 		}
 	}
-	if !OfKernel(SkipReason(VLAN)) || OfKernel("missing a radio") {
+	if !OfKernel(newerReason+"Linux 6.6, which brought tcx") || !OfKernel(SkipReason(VLAN)) || OfKernel("missing a radio") {
 		t.Error("reasons of kernels")
 	}
 }
