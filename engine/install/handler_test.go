@@ -98,8 +98,8 @@ func TestTheDefaultsOptionsStay(t *testing.T) {
 }
 
 // TestADefaultByHandIsRemoved requires that no file names berth's runtime as the default after the
-// runtime is gone, whoever wrote that: the engine would not start. If the runtime remains, because an
-// administrator had written it before, so does the default.
+// runtime is gone, also if an administrator wrote the default: the engine would not start. If an
+// administrator had written the runtime before, the runtime and the default remain.
 func TestADefaultByHandIsRemoved(t *testing.T) {
 	for name, c := range map[string]struct{ engine, programs, path, text, before, after string }{
 		"docker":                  {Docker, "dockerd=28.0.0 runc", daemonJSON, "{\n  \"a\": 1\n}\n", "\"a\": 1", "\"default-runtime\": \"berth\",\n  \"a\": 1"},

@@ -1,5 +1,5 @@
 // Package regular reads files that may be another program's, or named by a user. Such a path may lead
-// to a FIFO, which blocks whoever opens it, or to a device, which may have no end.
+// to a FIFO, which blocks its reader, or to a device, which may have no end.
 //
 // [Read] reads a whole regular file of bounded size, [Open] opens one.
 //
